@@ -1,0 +1,1 @@
+//! The demo provider: an OpenAI-shaped upstream for first steps, tests and benchmarks.

@@ -1,0 +1,1 @@
+//! Rate limits, concurrency, weighted choice and cool-down; time is an argument.

@@ -1,0 +1,1 @@
+//! Open-loop and closed-loop load with SSE timing.

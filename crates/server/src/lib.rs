@@ -1,0 +1,1 @@
+//! The data plane: listeners, lanes, upstream pools, relay, drain, metrics and rings.

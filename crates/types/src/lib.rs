@@ -1,0 +1,60 @@
+//! Data shared by every crate of the data plane, and with the TypeScript side: ids, the [`Snapshot`], the
+//! [`UsageRecord`], [`Secret`] and [`ErrorKind`]. No behaviour beyond reading and printing itself, no IO, no clock.
+//!
+//! Rust owns these shapes. `cargo run -p sluice-types --example generate` writes the JSON Schema and the record layout
+//! that the TypeScript side is compiled against.
+
+mod error_kind;
+mod record;
+mod secret;
+mod snapshot;
+mod stats;
+
+pub use error_kind::ErrorKind;
+pub use record::{FIELDS, Field, FieldKind, RECORD_BYTES, Route, UsageRecord, flags};
+pub use secret::Secret;
+pub use snapshot::{
+    AllowList, Auth, Dialect, Header, KeyDigest, KeyLimits, Listener, Model, Provider, ProviderKey,
+    ProviderTimeouts, Settings, Snapshot, StartOptions, Target, TlsFiles, VirtualKey,
+};
+
+pub use stats::{
+    AttemptStats, ErrorStats, Histogram, LATENCY_BOUNDS_US, PoolStats, RouteStats, Stats, TargetStats,
+    TokenStats, WorkerStats,
+};
+
+/// Token counts of one exchange, each axis on its own; nothing is counted twice.
+///
+/// `input` is the whole prompt including what a provider read from or wrote to its cache; `cached_input` and
+/// `cache_write` are parts of it. `output` is everything generated, of which `reasoning` is a part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Prompt tokens, cached ones included.
+    pub input: u32,
+    /// Prompt tokens served from the provider's cache (a part of `input`).
+    pub cached_input: u32,
+    /// Prompt tokens written to the provider's cache (a part of `input`).
+    pub cache_write: u32,
+    /// Generated tokens, reasoning included.
+    pub output: u32,
+    /// Generated tokens spent on reasoning (a part of `output`).
+    pub reasoning: u32,
+}
+
+impl Usage {
+    /// Merges a later report field by field. Reports within one stream are cumulative and may omit fields, so the
+    /// larger value of each wins and an absent field never erases an earlier one.
+    pub fn merge_max(&mut self, later: Self) {
+        self.input = self.input.max(later.input);
+        self.cached_input = self.cached_input.max(later.cached_input);
+        self.cache_write = self.cache_write.max(later.cache_write);
+        self.output = self.output.max(later.output);
+        self.reasoning = self.reasoning.max(later.reasoning);
+    }
+
+    /// Input plus output.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        u64::from(self.input) + u64::from(self.output)
+    }
+}

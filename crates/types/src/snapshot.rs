@@ -1,0 +1,260 @@
+//! The snapshot: all that the data plane knows of configuration and governance, whole and versioned.
+//!
+//! TypeScript compiles one from the config, the catalogue and the store, and hands it over as JSON. It is plain data
+//! with every reference resolved; compiling it into look-up tables is the pipeline's work.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Secret;
+
+/// What a data plane needs before it can listen. Changing any of it takes a restart.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartOptions {
+    /// Sockets to listen on; at least one.
+    pub listeners: Vec<Listener>,
+    /// Worker threads; 0 takes one per core this process may use.
+    pub workers: u32,
+    /// Client connections held at once over all workers; further ones wait in the kernel's queue.
+    pub max_connections: u32,
+}
+
+/// One data listener.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// `address:port`; port 0 lets the kernel choose.
+    pub address: String,
+    /// Present for a TLS listener (HTTP/1.1 and HTTP/2 by ALPN).
+    #[serde(default)]
+    pub tls: Option<TlsFiles>,
+}
+
+/// A certificate chain and its key, as PEM text.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// PEM certificate chain, leaf first.
+    pub certificate_pem: String,
+    /// PEM private key.
+    pub private_key_pem: Secret,
+}
+
+/// One configuration version.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Rises with every change; reported per worker.
+    pub version: u64,
+    /// Bounds and switches of the data plane.
+    pub settings: Settings,
+    /// Upstream accounts.
+    pub providers: Vec<Provider>,
+    /// Names that clients may ask for.
+    pub models: Vec<Model>,
+    /// Virtual keys.
+    pub keys: Vec<VirtualKey>,
+}
+
+/// Bounds and switches of the data plane. Sizes are bytes, times milliseconds.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Longest request body, after decoding.
+    pub max_request_body_bytes: u64,
+    /// Longest response body that is not a stream.
+    pub max_response_body_bytes: u64,
+    /// Longest single event of a stream.
+    pub max_event_bytes: u32,
+    /// From the first byte of a head to its last.
+    pub header_timeout_ms: u32,
+    /// From the end of the head to the end of the body.
+    pub body_timeout_ms: u32,
+    /// A connection without a request is closed after this.
+    pub idle_timeout_ms: u32,
+    /// A client that accepts no bytes for this long is cut off.
+    pub write_timeout_ms: u32,
+    /// Requests served on one connection before it is closed.
+    pub max_requests_per_connection: u32,
+    /// Failed authentications per minute and address before answers become 429; 0 turns the bound off.
+    pub max_auth_failures_per_minute: u32,
+    /// Refuse every request with 401 unless it carries a valid virtual key. Off only for private set-ups.
+    pub require_key: bool,
+}
+
+/// The wire format a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI: chat completions, completions, embeddings, responses, models.
+    Openai,
+}
+
+/// How a provider wants its key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum Auth {
+    /// `Authorization: Bearer KEY`
+    Bearer,
+    /// The key alone in the named header.
+    Header {
+        /// Header name, lower case.
+        name: String,
+    },
+    /// No credential.
+    None,
+}
+
+/// A fixed header sent with every request to a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Name, lower case.
+    pub name: String,
+    /// Value; may hold a credential.
+    pub value: Secret,
+}
+
+/// Time limits towards one provider, in milliseconds; 0 turns a limit off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderTimeouts {
+    /// TCP and TLS until the connection is usable.
+    pub connect_ms: u32,
+    /// From the request sent to the first byte of the response head.
+    pub first_byte_ms: u32,
+    /// Between two reads of a response body that is streamed.
+    pub between_chunks_ms: u32,
+    /// Whole exchange, all attempts of it; the limit of the target in use applies.
+    pub total_ms: u32,
+}
+
+/// One upstream account.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Stable id, for records and metrics; never 0.
+    pub id: u32,
+    /// Name in the config.
+    pub name: String,
+    /// Wire format.
+    pub dialect: Dialect,
+    /// `http://` or `https://`, host, optional port, optional path prefix. The API's own path (`/chat/completions`)
+    /// is appended, so OpenAI's is `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// How the key is sent.
+    pub auth: Auth,
+    /// Keys, chosen by weight; may be empty only where `auth` is `none`.
+    pub keys: Vec<ProviderKey>,
+    /// Sent with every request.
+    #[serde(default)]
+    pub headers: Vec<Header>,
+    /// Whether `stream_options.include_usage` may be asked of it.
+    pub usage_in_stream: bool,
+    /// PEM certificates trusted for this provider besides the public ones.
+    #[serde(default)]
+    pub extra_ca_pem: Option<String>,
+    /// Time limits.
+    pub timeouts: ProviderTimeouts,
+    /// An idle upstream connection is closed after this many milliseconds.
+    pub idle_timeout_ms: u32,
+    /// Idle upstream connections kept per worker.
+    pub max_idle_per_worker: u32,
+}
+
+/// One credential of a provider.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderKey {
+    /// Stable id; never 0.
+    pub id: u32,
+    /// Plain value.
+    pub secret: Secret,
+    /// Share of the traffic, relative to its siblings; 0 takes it out of use.
+    pub weight: u32,
+}
+
+/// A name that clients may ask for, and where it leads.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Stable id, for records and metrics; never 0.
+    pub id: u32,
+    /// Exact name, or a pattern with one `*` (`gpt-*`, `*`). An exact name wins over a pattern, a longer pattern over
+    /// a shorter one.
+    pub name: String,
+    /// Further exact names.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Where it leads. Targets of one tier share the traffic by weight; the next tier serves when every target of the
+    /// one before it has failed. Ascending.
+    pub targets: Vec<Target>,
+}
+
+/// One way to serve a model.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Stable id, for records and metrics; never 0.
+    pub id: u32,
+    /// [`Provider::id`]
+    pub provider: u32,
+    /// Name at the provider; absent to send the client's own.
+    #[serde(default)]
+    pub upstream_model: Option<String>,
+    /// Share of the traffic within its tier; 0 takes it out of use.
+    pub weight: u32,
+    /// Order of preference; 0 first.
+    pub tier: u32,
+}
+
+/// Which names a key may use.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AllowList(
+    /// Exact names and patterns with one `*`; empty allows nothing, `["*"]` everything.
+    pub Vec<String>,
+);
+
+/// Limits of one key; absent is unlimited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyLimits {
+    /// Requests per minute.
+    #[serde(default)]
+    pub requests_per_minute: Option<u64>,
+    /// Tokens (input and output) per minute.
+    #[serde(default)]
+    pub tokens_per_minute: Option<u64>,
+    /// Requests at once.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
+}
+
+/// A credential that clients present.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualKey {
+    /// Stable id, for records, counters and metrics; never 0.
+    pub id: u32,
+    /// SHA-256 digests of the accepted secrets, 64 hexadecimal digits each (two during a rotation with overlap), with
+    /// the time each stops being accepted (milliseconds since 1970; absent for never).
+    pub digests: Vec<KeyDigest>,
+    /// Names it may use.
+    pub models: AllowList,
+    /// Limits.
+    #[serde(default)]
+    pub limits: KeyLimits,
+}
+
+/// One accepted secret of a virtual key.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyDigest {
+    /// 64 hexadecimal digits.
+    pub sha256: String,
+    /// Milliseconds since 1970; absent for never.
+    #[serde(default)]
+    pub expires_at_ms: Option<u64>,
+}
