@@ -1,6 +1,7 @@
 /**
  * What governance and configuration need from the outside, as interfaces: the store implements the repositories, the
- * configuration manager implements {@link ConfigControl}, and the admin API is written against both. Types only.
+ * configuration manager implements {@link ConfigControl}, and the admin API is written against both. Types, and the one
+ * error that crosses them.
  *
  * Times are milliseconds since 1970. Repositories are asynchronous because a store may be a server elsewhere.
  */
