@@ -13,22 +13,22 @@ export type AllowList = string[];
  */
 export type Auth =
   | {
-      kind: "bearer";
+      kind: 'bearer';
     }
   | {
-      kind: "header";
+      kind: 'header';
       /**
        * Header name, lower case.
        */
       name: string;
     }
   | {
-      kind: "none";
+      kind: 'none';
     };
 /**
  * The wire format a provider speaks.
  */
-export type Dialect = "openai";
+export type Dialect = 'openai';
 /**
  * A value that must never be seen: it prints, formats and serialises as `***`.
  *

@@ -1,0 +1,133 @@
+#!/usr/bin/env node
+// Builds Sluice: the addon from Rust, then the TypeScript. What is up to date is left alone.
+//
+//   node scripts/build.mjs [--profile release|quick|dev] [--target TRIPLE] [--strip] [--addon-only|--typescript-only]
+//
+// Where the addon goes, and where it is loaded from (ts/src/bridge follows this):
+//
+// 1. `dist/native/sluice.<platform>.node` under the package's root, which is the nearest folder above the loading
+//    module that holds a package.json. This is what this script writes; the profile last built is the one there.
+// 2. else the package `@sluice/core-<platform>`, which has the addon as its `main`. It is how an installation from npm
+//    gets it: an optional dependency of exactly the same version, one per platform.
+//
+// `<platform>` is `<process.platform>-<process.arch>`, on Linux followed by `-gnu` or `-musl`: linux-x64-gnu,
+// linux-arm64-musl, darwin-arm64. Where neither exists, loading fails with a message that names the platform and says
+// to run `npm run build` in a clone, or to install again with optional dependencies. The `version()` that the addon
+// reports must equal the version in package.json, or loading fails as well: a stale addon is worse than none.
+
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { installPackages, requireNode } from './lib/install.mjs';
+import { platformName } from './lib/platform.mjs';
+import { StepError, mustRun, run, runMain, step } from './lib/steps.mjs';
+import { ROOT, fingerprint, readIfPresent, writeWithFolders } from './lib/tree.mjs';
+
+const NATIVE = join(ROOT, 'dist', 'native');
+const RUST_SOURCES = ['Cargo.toml', 'Cargo.lock', 'crates'];
+const TYPESCRIPT_SOURCES = ['package.json', 'package-lock.json', 'tsconfig.json', 'ts/src'];
+const NAPI = join(ROOT, 'node_modules', '@napi-rs', 'cli', 'cli.mjs');
+const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+
+/** Fails with advice where the addon cannot be built: no Rust, one that is too old, or no C compiler and linker. */
+async function requireToolchain() {
+  const wanted = /rust-version = "(\d+)\.(\d+)"/
+    .exec(readFileSync(join(ROOT, 'Cargo.toml'), 'utf8'))
+    .slice(1);
+  const advice = `Sluice's data plane is built from source and needs Rust ${wanted.join('.')} or newer: https://rustup.rs`;
+  const rust = await run('cargo', ['--version'], { capture: true, cwd: ROOT });
+  if (rust.code !== 0) throw new StepError(`${advice}\ncargo was not found.`);
+  const [major, minor] = /(\d+)\.(\d+)/.exec(rust.output).slice(1).map(Number);
+  if (major < Number(wanted[0]) || (major === Number(wanted[0]) && minor < Number(wanted[1]))) {
+    throw new StepError(`${advice}\nFound ${rust.output.trim()}; \`rustup update\` brings a newer one.`);
+  }
+  const compiler = process.env.CC ?? 'cc';
+  if ((await run(compiler, ['--version'], { capture: true })).code !== 0) {
+    throw new StepError(
+      `Building needs a C compiler and linker, and \`${compiler}\` was not found.\n` +
+        'Debian, Ubuntu: apt-get install build-essential    Fedora: dnf install gcc    macOS: xcode-select --install',
+    );
+  }
+  return rust.output.trim();
+}
+
+/** Builds the addon into dist/native; returns false when it was up to date. */
+export async function buildAddon({ profile = 'release', target, strip = false } = {}) {
+  const platform = target === undefined ? platformName() : target;
+  const stamp = join(NATIVE, `${platform}.stamp`);
+  const wanted = fingerprint(RUST_SOURCES, [profile, platform, String(strip)]);
+  const addon = join(NATIVE, `sluice.${platform}.node`);
+  if (target === undefined && readIfPresent(stamp) === wanted && existsSync(addon)) return false;
+  await requireToolchain();
+  const napi = ['build', '--platform', '--no-js', '--manifest-path', 'crates/node/Cargo.toml'];
+  napi.push('--package', 'sluice-node', '--output-dir', NATIVE, '--profile', profile);
+  napi.push('--dts', join('..', '..', 'target', 'sluice-node.d.ts'));
+  if (target !== undefined) napi.push('--target', target, crossFlag(target));
+  if (strip) napi.push('--strip');
+  rmSync(stamp, { force: true });
+  await mustRun(
+    process.execPath,
+    [NAPI, ...napi.filter((word) => word !== undefined), '--', '--locked'],
+    { cwd: ROOT },
+    "The addon could not be built; cargo's message is above.",
+  );
+  writeWithFolders(stamp, wanted);
+  return true;
+}
+
+/** glibc targets are linked against an old glibc from a prebuilt toolchain, musl ones by zig; macOS builds on itself. */
+function crossFlag(target) {
+  if (target.endsWith('-gnu')) return '--use-napi-cross';
+  return target.endsWith('-musl') ? '--cross-compile' : undefined;
+}
+
+/** Compiles ts/src into dist; returns false when it was up to date. */
+export async function buildTypeScript() {
+  const stamp = join(ROOT, 'dist', 'typescript.stamp');
+  const wanted = fingerprint(TYPESCRIPT_SOURCES);
+  if (readIfPresent(stamp) === wanted) return false;
+  clearCompiled();
+  await mustRun(
+    process.execPath,
+    [TSC, '--project', 'tsconfig.json'],
+    { cwd: ROOT },
+    'TypeScript found errors, listed above.',
+  );
+  writeWithFolders(stamp, wanted);
+  return true;
+}
+
+/** Empties dist but for the addon, so that nothing of a removed source file is shipped. */
+function clearCompiled() {
+  const dist = join(ROOT, 'dist');
+  for (const name of existsSync(dist) ? readdirSync(dist) : []) {
+    if (name !== 'native') rmSync(join(dist, name), { recursive: true });
+  }
+}
+
+/** Install, addon, TypeScript, each only where something changed. */
+export async function buildAll(options = {}) {
+  requireNode();
+  await step('Install packages', installPackages);
+  if (options.typescript !== false) await step('Compile TypeScript', buildTypeScript);
+  const profile = options.profile ?? 'release';
+  const hint = profile === 'release' ? '; the first time takes some minutes' : '';
+  if (options.addon !== false)
+    await step(`Build the data plane (${profile}${hint})`, () => buildAddon(options));
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      profile: { type: 'string', default: 'release' },
+      target: { type: 'string' },
+      strip: { type: 'boolean', default: false },
+      'addon-only': { type: 'boolean', default: false },
+      'typescript-only': { type: 'boolean', default: false },
+    },
+  });
+  await buildAll({ ...values, addon: !values['typescript-only'], typescript: !values['addon-only'] });
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await runMain(main);
