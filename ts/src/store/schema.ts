@@ -1,0 +1,91 @@
+/** The tables of the store, as Kysely sees them. The SQL that creates them is in `migrations.ts`. */
+import type { Generated } from 'kysely';
+
+/** Stable ids of names; one sequence for all kinds. */
+export interface LabelTable {
+  id: Generated<number>;
+  kind: string;
+  name: string;
+}
+
+/** Virtual keys of both sources. */
+export interface VirtualKeyTable {
+  id: number;
+  name: string;
+  source: string;
+  /** JSON array of strings. */
+  models: string;
+  requests_per_minute: number | null;
+  tokens_per_minute: number | null;
+  concurrency: number | null;
+  hint: string;
+  created_at: number;
+  revoked_at: number | null;
+}
+
+/** Accepted secrets of virtual keys, newest first by `position`. */
+export interface VirtualKeyDigestTable {
+  key_id: number;
+  position: number;
+  sha256: string;
+  expires_at: number | null;
+}
+
+/** Facts about the installation. */
+export interface FactTable {
+  name: string;
+  value: string;
+}
+
+/** One run of the gateway, and how far its segments have been added to the rollups. */
+export interface UsageBootTable {
+  id: Generated<number>;
+  boot_id: string;
+  rolled_sequence: number;
+}
+
+/** One drained batch of usage records, as it came. */
+export interface UsageSegmentTable {
+  id: Generated<number>;
+  boot: number;
+  sequence: number;
+  /** Finish time of the earliest record, milliseconds since 1970. */
+  first_ms: number;
+  /** Finish time of the latest record, milliseconds since 1970. */
+  last_ms: number;
+  count: number;
+  records: Uint8Array;
+}
+
+/** Sums per minute, key, model, provider, route and status class. */
+export interface UsageRollupTable {
+  /** Minutes since 1970. */
+  minute: number;
+  key_id: number;
+  model_id: number;
+  provider_id: number;
+  route: number;
+  status_class: number;
+  requests: number;
+  input_tokens: number;
+  cached_input_tokens: number;
+  cache_write_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+  errors: number;
+  aborted: number;
+  estimated: number;
+  duration_us: number;
+  gateway_us: number;
+}
+
+/** All tables. */
+export interface Schema {
+  label: LabelTable;
+  virtual_key: VirtualKeyTable;
+  virtual_key_digest: VirtualKeyDigestTable;
+  fact: FactTable;
+  usage_boot: UsageBootTable;
+  usage_segment: UsageSegmentTable;
+  usage_rollup: UsageRollupTable;
+}

@@ -1,0 +1,195 @@
+/**
+ * The usage ledger. Its writes run many times a second, so they use prepared statements inside one synchronous
+ * transaction on the connection that Kysely hands out; the reads are ordinary queries.
+ */
+import { type ExpressionBuilder, type Kysely, sql, type SqlBool, type Expression } from 'kysely';
+import type {
+  Boot,
+  Dimension,
+  Interval,
+  NewSegment,
+  RollupQuery,
+  RollupRow,
+  SegmentQuery,
+  StoredSegment,
+  UsageLedger,
+} from '../usage/ports.js';
+import { ROLLUP_KEYS, ROLLUP_SUMS, type RollupSum, type RollupTable } from '../usage/rollup-table.js';
+import type { Schema } from './schema.js';
+import type { SqliteConnection, SqlStatement } from './sqlite.js';
+
+/**
+ * No segment is stored with a longer span of finish times than this (a stepped clock could make one), which lets a
+ * listing bound its index scan from below.
+ */
+export const MAX_SEGMENT_SPAN_MS = 3_600_000;
+
+const INTERVAL_MINUTES: Record<Interval, number> = { minute: 1, hour: 60, day: 1_440 };
+
+const INSERT_SEGMENT = `insert into usage_segment (boot, sequence, first_ms, last_ms, count, records)
+  values (?, ?, ?, ?, ?, ?) on conflict (boot, sequence) do nothing`;
+
+const columns: readonly string[] = [...ROLLUP_KEYS, ...ROLLUP_SUMS];
+const ADD_ROLLUP = `insert into usage_rollup (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})
+  on conflict (${ROLLUP_KEYS.join(', ')}) do update set
+  ${ROLLUP_SUMS.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ')}`;
+
+const ADVANCE_BOOT = 'update usage_boot set rolled_sequence = ? where id = ? and rolled_sequence = ?';
+
+/** The ledger in SQLite. */
+export class SqliteUsageLedger implements UsageLedger {
+  private readonly statements = new Map<string, SqlStatement>();
+
+  constructor(
+    private readonly db: Kysely<Schema>,
+    private readonly connection: SqliteConnection,
+  ) {}
+
+  async openBoot(bootId: string): Promise<Boot> {
+    const inserted = this.db.insertInto('usage_boot').values({ boot_id: bootId, rolled_sequence: 0 });
+    await inserted.onConflict((conflict) => conflict.column('boot_id').doNothing()).execute();
+    const found = this.db.selectFrom('usage_boot').selectAll().where('boot_id', '=', bootId);
+    return boot(await found.executeTakeFirstOrThrow());
+  }
+
+  async unrolledBoots(): Promise<Boot[]> {
+    const rows = await this.db
+      .selectFrom('usage_boot')
+      .selectAll()
+      .where(({ exists, selectFrom }) =>
+        exists(
+          selectFrom('usage_segment')
+            .select('usage_segment.id')
+            .whereRef('usage_segment.boot', '=', 'usage_boot.id')
+            .whereRef('usage_segment.sequence', '>', 'usage_boot.rolled_sequence'),
+        ),
+      )
+      .orderBy('id')
+      .execute();
+    return rows.map(boot);
+  }
+
+  writeSegments(bootId: number, segments: readonly NewSegment[]): Promise<void> {
+    return this.inTransaction(() => {
+      const insert = this.statement(INSERT_SEGMENT);
+      for (const segment of segments) insert.run([bootId, ...segmentValues(segment)]);
+    });
+  }
+
+  async segmentsAfter(bootId: number, sequence: number, limit: number): Promise<StoredSegment[]> {
+    const rows = this.db.selectFrom('usage_segment').selectAll().where('boot', '=', bootId);
+    return (await rows.where('sequence', '>', sequence).orderBy('sequence').limit(limit).execute()).map(segment);
+  }
+
+  addRollups(bootId: number, from: number, to: number, rollups: RollupTable): Promise<boolean> {
+    return this.inTransaction(() => {
+      if (this.statement(ADVANCE_BOOT).run([to, bootId, from]) !== 1) return false;
+      const add = this.statement(ADD_ROLLUP);
+      rollups.forEach((key, sums) => add.run([...key, ...sums]));
+      return true;
+    });
+  }
+
+  async queryRollups(query: RollupQuery): Promise<RollupRow[]> {
+    const bucket = query.interval ? intervalStart(INTERVAL_MINUTES[query.interval]) : null;
+    let select = this.db
+      .selectFrom('usage_rollup')
+      .select(query.groupBy)
+      .select((of) => ROLLUP_SUMS.map((sum) => of.fn.coalesce(of.fn.sum<number>(sum), sql<number>`0`).as(sum)))
+      .where('minute', '>=', query.fromMinute)
+      .where('minute', '<', query.toMinute)
+      .where((of) => of.and(filters(of, query.filter)))
+      .limit(query.limit)
+      .offset(query.offset);
+    if (bucket) select = select.select(bucket.as('bucket')).groupBy('bucket').orderBy('bucket');
+    select = select.orderBy('requests', 'desc');
+    for (const dimension of query.groupBy) select = select.groupBy(dimension).orderBy(dimension);
+    const rows = (await select.execute()) as (Record<Dimension | RollupSum, number> & { bucket?: number })[];
+    return rows.filter((row) => row.requests > 0).map((row) => rollupRow(row, query.groupBy));
+  }
+
+  async querySegments(query: SegmentQuery): Promise<StoredSegment[]> {
+    const { at } = query;
+    let select = this.db
+      .selectFrom('usage_segment')
+      .selectAll()
+      .where('first_ms', '>=', query.fromMs - MAX_SEGMENT_SPAN_MS)
+      .where('first_ms', '<', query.toMs)
+      .where('last_ms', '>=', query.fromMs);
+    if (at) select = select.where((of) => of(of.refTuple('first_ms', 'id'), '<=', of.tuple(at.firstMs, at.id)));
+    return (await select.orderBy('first_ms', 'desc').orderBy('id', 'desc').limit(query.limit).execute()).map(segment);
+  }
+
+  async deleteSegments(beforeMs: number, limit: number): Promise<number> {
+    const old = this.db
+      .selectFrom('usage_segment')
+      .innerJoin('usage_boot', 'usage_boot.id', 'usage_segment.boot')
+      .select('usage_segment.id')
+      .where('first_ms', '<', beforeMs)
+      .where('last_ms', '<', beforeMs)
+      .whereRef('sequence', '<=', 'rolled_sequence')
+      .orderBy('first_ms')
+      .limit(limit);
+    const result = await this.db.deleteFrom('usage_segment').where('id', 'in', old).executeTakeFirst();
+    return Number(result.numDeletedRows);
+  }
+
+  /** Waits for the connection, then runs the work without giving way in between. */
+  private inTransaction<T>(work: () => T): Promise<T> {
+    return this.db.connection().execute(async () => this.connection.transaction(work));
+  }
+
+  private statement(text: string): SqlStatement {
+    const known = this.statements.get(text);
+    if (known) return known;
+    const prepared = this.connection.prepare(text);
+    this.statements.set(text, prepared);
+    return prepared;
+  }
+}
+
+function segmentValues(segment: NewSegment): [number, number, number, number, Uint8Array] {
+  const { records } = segment;
+  const first = Math.max(segment.firstMs, segment.lastMs - MAX_SEGMENT_SPAN_MS);
+  const bytes = Buffer.from(records.buffer, records.byteOffset, records.byteLength);
+  return [segment.sequence, first, segment.lastMs, segment.count, bytes];
+}
+
+function boot(row: { id: number; rolled_sequence: number }): Boot {
+  return { id: row.id, rolledSequence: row.rolled_sequence };
+}
+
+function segment(row: {
+  id: number;
+  sequence: number;
+  first_ms: number;
+  last_ms: number;
+  count: number;
+  records: Uint8Array;
+}): StoredSegment {
+  const { id, sequence, count, records } = row;
+  return { id, sequence, firstMs: row.first_ms, lastMs: row.last_ms, count, records };
+}
+
+/** First minute of the interval a rollup lies in. The length is one of ours, so it may stand in the text. */
+function intervalStart(minutes: number) {
+  const length = sql.lit(minutes);
+  return sql<number>`minute / ${length} * ${length}`;
+}
+
+function filters(
+  of: ExpressionBuilder<Schema, 'usage_rollup'>,
+  filter: RollupQuery['filter'],
+): Expression<SqlBool>[] {
+  const wanted = Object.entries(filter) as [Dimension, readonly number[]][];
+  return wanted.map(([dimension, values]) => of(dimension, 'in', values));
+}
+
+function rollupRow(
+  row: Record<Dimension | RollupSum, number> & { bucket?: number },
+  groupBy: readonly Dimension[],
+): RollupRow {
+  const group = Object.fromEntries(groupBy.map((dimension) => [dimension, row[dimension]]));
+  const sums = Object.fromEntries(ROLLUP_SUMS.map((sum) => [sum, row[sum]])) as Record<RollupSum, number>;
+  return { minute: row.bucket ?? null, group, sums };
+}

@@ -1,0 +1,91 @@
+/** What usage needs from a store. The store implements it; recorder and reports are written against it. */
+import type { RollupTable, RollupSum } from './rollup-table.js';
+
+/** One drained batch, as it goes to disk. */
+export interface NewSegment {
+  /** Place of the batch in its run of the gateway, from 1. With the run it is unique, so a batch is stored once. */
+  readonly sequence: number;
+  /** Finish time of the earliest record, milliseconds since 1970. */
+  readonly firstMs: number;
+  /** Finish time of the latest record, milliseconds since 1970. */
+  readonly lastMs: number;
+  readonly count: number;
+  readonly records: Uint8Array;
+}
+
+/** A stored batch. */
+export interface StoredSegment extends NewSegment {
+  readonly id: number;
+}
+
+/** One run of the gateway. */
+export interface Boot {
+  readonly id: number;
+  /** Segments up to this sequence are in the rollups. */
+  readonly rolledSequence: number;
+}
+
+/** How finely a report divides time. */
+export type Interval = 'minute' | 'hour' | 'day';
+
+/** What a report can be grouped by. */
+export type Dimension = 'key_id' | 'model_id' | 'provider_id' | 'route' | 'status_class';
+
+/** Which rollups a report sums. `from` is inclusive, `to` exclusive, both in minutes since 1970. */
+export interface RollupQuery {
+  readonly fromMinute: number;
+  readonly toMinute: number;
+  readonly groupBy: readonly Dimension[];
+  /** Absent for one sum over the whole range. */
+  readonly interval?: Interval;
+  /** Each given dimension must have one of the values. */
+  readonly filter: Partial<Record<Dimension, readonly number[]>>;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** One line of a report: the group's values, when its interval began, and the sums. */
+export interface RollupRow {
+  /** Minutes since 1970; null without an interval. */
+  readonly minute: number | null;
+  readonly group: Partial<Record<Dimension, number>>;
+  readonly sums: Record<RollupSum, number>;
+}
+
+/** Where a listing of segments goes on: everything finished before this place, newest first. */
+export interface SegmentPlace {
+  readonly firstMs: number;
+  readonly id: number;
+}
+
+/** Which segments a listing reads. */
+export interface SegmentQuery {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Starts at this segment, inclusive; absent for the newest. */
+  readonly at?: SegmentPlace;
+  readonly limit: number;
+}
+
+/** The ledger: batches as they came, and their sums. */
+export interface UsageLedger {
+  /** Registers a run of the gateway; the same id gives the same run. */
+  openBoot(bootId: string): Promise<Boot>;
+  /** Every run that has segments beyond its rolled sequence. */
+  unrolledBoots(): Promise<Boot[]>;
+  /** Stores batches in one transaction; one that is there already is left alone. */
+  writeSegments(bootId: number, segments: readonly NewSegment[]): Promise<void>;
+  /** Batches of a run after a sequence, ascending. */
+  segmentsAfter(bootId: number, sequence: number, limit: number): Promise<StoredSegment[]>;
+  /**
+   * Adds sums and moves the run's rolled sequence from `from` to `to`, in one transaction. Answers false, and changes
+   * nothing, when the rolled sequence is not `from`: someone else has rolled up this run.
+   */
+  addRollups(bootId: number, from: number, to: number, rollups: RollupTable): Promise<boolean>;
+  /** Sums by group, ordered by time, then by requests descending. */
+  queryRollups(query: RollupQuery): Promise<RollupRow[]>;
+  /** Segments that overlap a time range, newest first. */
+  querySegments(query: SegmentQuery): Promise<StoredSegment[]>;
+  /** Deletes up to `limit` rolled-up segments whose records all finished before the time; tells how many. */
+  deleteSegments(beforeMs: number, limit: number): Promise<number>;
+}

@@ -1,0 +1,117 @@
+/**
+ * The list of single requests, read from the stored segments: newest batch first, and within a batch by finish time.
+ *
+ * Segments have no index per key or model; that is the price of storing thirty thousand records a second cheaply. A
+ * filtered page therefore reads a bounded number of records and may come back short, or empty, with a cursor that goes
+ * on where it stopped.
+ */
+import { RECORD_FIELDS } from '../bridge/generated/record.js';
+import type { SegmentPlace, StoredSegment, UsageLedger } from './ports.js';
+import { decodeRecord, finishedAtMs, RECORD_WORDS, recordWords, type UsageRecord } from './record.js';
+
+/** Records looked at for one page, at most (20 MB); one segment more may be begun. */
+const MAX_SCANNED_RECORDS = 200_000;
+
+/** Segments fetched by one query. */
+const SEGMENTS_PER_QUERY = 8;
+
+const KEY = RECORD_FIELDS.key_id.offset / 4;
+const MODEL = RECORD_FIELDS.model_id.offset / 4;
+const PROVIDER = RECORD_FIELDS.provider_id.offset / 4;
+const STATUS_AND_ROUTE = RECORD_FIELDS.status.offset / 4;
+
+/** Where the next page begins: a segment, and how many of its matching records have been given. */
+export interface RequestCursor extends SegmentPlace {
+  readonly skip: number;
+}
+
+/** Which requests. Each filter that is present must hold. */
+export interface RequestQuery {
+  /** Finished at or after, milliseconds since 1970. */
+  readonly fromMs: number;
+  /** Finished before, milliseconds since 1970. */
+  readonly toMs: number;
+  readonly keyId?: number;
+  /** Any of these models. */
+  readonly modelIds?: readonly number[];
+  readonly providerId?: number;
+  readonly status?: number;
+  readonly route?: number;
+  readonly limit: number;
+  readonly cursor?: RequestCursor;
+}
+
+/** One page. */
+export interface RequestPage {
+  readonly requests: readonly UsageRecord[];
+  /** Null where nothing is left. */
+  readonly next: RequestCursor | null;
+}
+
+/** Reads one page. */
+export async function listRequests(ledger: UsageLedger, query: RequestQuery): Promise<RequestPage> {
+  const requests: UsageRecord[] = [];
+  let at = query.cursor ?? null;
+  for (let scanned = 0; scanned < MAX_SCANNED_RECORDS; ) {
+    const segments = await nextSegments(ledger, query, at);
+    for (const segment of segments) {
+      const skip = at?.id === segment.id ? at.skip : 0;
+      const found = matching(segment, query);
+      const taken = found.slice(skip, skip + query.limit - requests.length);
+      for (const index of taken) requests.push(decodeRecord(segment.records, index));
+      at = place(segment, skip + taken.length);
+      if (requests.length === query.limit) return { requests, next: at };
+      scanned += segment.count;
+    }
+    if (segments.length < SEGMENTS_PER_QUERY) return { requests, next: null };
+  }
+  return { requests, next: at };
+}
+
+/** The text form of a cursor; opaque to clients. */
+export function encodeCursor(cursor: RequestCursor): string {
+  return Buffer.from(`${cursor.firstMs}.${cursor.id}.${cursor.skip}`).toString('base64url');
+}
+
+/** Null for a text that is no cursor of ours. */
+export function decodeCursor(text: string): RequestCursor | null {
+  const match = /^(\d{1,16})\.(\d{1,16})\.(\d{1,9})$/.exec(Buffer.from(text, 'base64url').toString('latin1'));
+  if (!match) return null;
+  const [firstMs, id, skip] = match.slice(1).map(Number) as [number, number, number];
+  return { firstMs, id, skip };
+}
+
+function nextSegments(ledger: UsageLedger, query: RequestQuery, at: RequestCursor | null): Promise<StoredSegment[]> {
+  const { fromMs, toMs } = query;
+  return ledger.querySegments({ fromMs, toMs, limit: SEGMENTS_PER_QUERY, ...(at && { at }) });
+}
+
+function place(segment: StoredSegment, skip: number): RequestCursor {
+  return { firstMs: segment.firstMs, id: segment.id, skip };
+}
+
+/** Which records of a segment satisfy the query, latest finish first. */
+function matching(segment: StoredSegment, query: RequestQuery): number[] {
+  const words = recordWords(segment.records);
+  const found: { index: number; finished: number }[] = [];
+  for (let index = 0; index < segment.count; index += 1) {
+    const at = index * RECORD_WORDS;
+    if (!matches(words, at, query)) continue;
+    const finished = finishedAtMs(words, at);
+    if (finished >= query.fromMs && finished < query.toMs) found.push({ index, finished });
+  }
+  return found.sort((a, b) => b.finished - a.finished).map(({ index }) => index);
+}
+
+/** Every filter but the time. */
+function matches(words: Uint32Array, at: number, query: RequestQuery): boolean {
+  const { keyId, modelIds, providerId, status, route } = query;
+  const statusAndRoute = words[at + STATUS_AND_ROUTE]!;
+  return (
+    (keyId === undefined || words[at + KEY] === keyId) &&
+    (modelIds === undefined || modelIds.includes(words[at + MODEL]!)) &&
+    (providerId === undefined || words[at + PROVIDER] === providerId) &&
+    (status === undefined || (statusAndRoute & 0xffff) === status) &&
+    (route === undefined || ((statusAndRoute >>> 16) & 0xff) === route)
+  );
+}
