@@ -1,0 +1,133 @@
+//! The request target. One spelling per path: whatever a router, a policy or an upstream might read in a second way is
+//! refused here, so that authentication and routing cannot disagree about where a request goes.
+
+use core::ops::Range;
+
+use crate::bytes::{PATH, QUERY, hex, is};
+use crate::{HeadError, Method};
+
+/// A target as ranges relative to its own start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Empty for an absolute target without a path, which means `/`.
+    pub(crate) path: Range<usize>,
+    /// Without its question mark.
+    pub(crate) query: Option<Range<usize>>,
+    /// Authority and default port suffix of an absolute target.
+    pub(crate) authority: Option<(Range<usize>, &'static [u8])>,
+}
+
+/// Reads a target: `/path?query`, `http(s)://authority/path?query`, or `*` for `OPTIONS`.
+pub(crate) fn parse(target: &[u8], method: Method) -> Result<Target, HeadError> {
+    match target {
+        [b'/', ..] => origin(target, 0, None),
+        b"*" if method == Method::Options => Ok(Target { path: 0..1, query: None, authority: None }),
+        _ => absolute(target),
+    }
+}
+
+fn origin(
+    target: &[u8],
+    start: usize,
+    authority: Option<(Range<usize>, &'static [u8])>,
+) -> Result<Target, HeadError> {
+    let path_len = target[start..].iter().position(|&byte| byte == b'?').unwrap_or(target.len() - start);
+    let path = start..start + path_len;
+    check_path(&target[path.clone()])?;
+    let query = (path.end < target.len()).then(|| path.end + 1..target.len());
+    if let Some(query) = &query {
+        check_query(&target[query.clone()])?;
+    }
+    Ok(Target { path, query, authority })
+}
+
+fn absolute(target: &[u8]) -> Result<Target, HeadError> {
+    let (start, default_port) = if has_scheme(target, b"http://") {
+        (7, &b":80"[..])
+    } else if has_scheme(target, b"https://") {
+        (8, &b":443"[..])
+    } else {
+        return Err(HeadError::Target);
+    };
+    let len = target[start..].iter().position(|byte| b"/?#".contains(byte)).unwrap_or(target.len() - start);
+    let authority = start..start + len;
+    if !crate::host::is_valid(&target[authority.clone()]) {
+        return Err(HeadError::Target);
+    }
+    origin(target, authority.end, Some((authority, default_port)))
+}
+
+fn has_scheme(target: &[u8], scheme: &[u8]) -> bool {
+    target.get(..scheme.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(scheme))
+}
+
+fn check_path(path: &[u8]) -> Result<(), HeadError> {
+    let mut at = 0;
+    while let Some(&byte) = path.get(at) {
+        at += match byte {
+            byte if is(byte, PATH) => 1,
+            b'/' if !starts_bad_segment(&path[at + 1..]) => 1,
+            b'.' => 1,
+            b'%' => escaped_len(&path[at..]).ok_or(HeadError::Path)?,
+            _ => return Err(HeadError::Path),
+        };
+    }
+    Ok(())
+}
+
+/// Whether the segment that starts here is a dot segment, or empty though another one follows.
+#[inline]
+fn starts_bad_segment(rest: &[u8]) -> bool {
+    match rest {
+        [b'/', ..] => true,
+        [b'.', ..] => matches!(rest, [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]),
+        _ => false,
+    }
+}
+
+/// Length of the escaped character at the start of `rest`, where escaping it was right: a byte of ASCII that may not
+/// stand in a path plainly and that nobody takes for structure, or a whole UTF-8 sequence in its shortest form.
+fn escaped_len(rest: &[u8]) -> Option<usize> {
+    let byte = unescape(rest)?;
+    if byte.is_ascii() {
+        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let structural = byte.is_ascii_control() || b"/\\;%".contains(&byte);
+        return (!plain && !structural).then_some(3);
+    }
+    let mut character = [0; 4];
+    let len = utf8_len(byte)?;
+    for (i, slot) in character[..len].iter_mut().enumerate() {
+        *slot = unescape(rest.get(3 * i..)?)?;
+    }
+    core::str::from_utf8(&character[..len]).is_ok().then_some(3 * len)
+}
+
+/// Bytes of the UTF-8 sequence that `first` begins.
+fn utf8_len(first: u8) -> Option<usize> {
+    match first {
+        0xc2..=0xdf => Some(2),
+        0xe0..=0xef => Some(3),
+        0xf0..=0xf4 => Some(4),
+        _ => None,
+    }
+}
+
+/// The byte that the percent escape at the start of `bytes` stands for.
+fn unescape(bytes: &[u8]) -> Option<u8> {
+    match bytes {
+        [b'%', high, low, ..] => Some(hex(*high)? << 4 | hex(*low)?),
+        _ => None,
+    }
+}
+
+fn check_query(query: &[u8]) -> Result<(), HeadError> {
+    let mut at = 0;
+    while let Some(&byte) = query.get(at) {
+        at += match byte {
+            byte if is(byte, QUERY) => 1,
+            b'%' if unescape(&query[at..]).is_some() => 3,
+            _ => return Err(HeadError::Query),
+        };
+    }
+    Ok(())
+}
