@@ -165,9 +165,10 @@ function segment(row: {
   first_ms: number;
   last_ms: number;
   count: number;
-  records: Uint8Array;
+  records: Uint8Array | ArrayBuffer;
 }): StoredSegment {
-  const { id, sequence, count, records } = row;
+  const { id, sequence, count } = row;
+  const records = new Uint8Array(row.records instanceof Uint8Array ? row.records.buffer : row.records);
   return { id, sequence, firstMs: row.first_ms, lastMs: row.last_ms, count, records };
 }
 

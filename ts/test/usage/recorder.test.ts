@@ -65,7 +65,7 @@ describe('recorder', () => {
     await recorder.drain();
     expect(await segments()).toEqual([3, 2]);
     expect(await totals()).toBeUndefined();
-    now += 5_000;
+    now += 10_000;
     await recorder.drain();
     expect(await totals()).toMatchObject({ requests: 5, input_tokens: 500, output_tokens: 100 });
     expect(recorder.counters()).toMatchObject({ records: 5, pendingBytes: 0, writeFailures: 0 });
