@@ -1,1 +1,14 @@
-//! Provider wire formats: bytes in, bytes and events out.
+//! Provider wire formats: bytes in, bytes and facts out.
+//!
+//! Nothing here awaits, reads a clock, opens anything or keeps a connection's state beyond what it was fed: the same
+//! bytes in give the same answers out, however they were split. The functions a request meets on its way
+//! ([`openai::inspect`], [`openai::RequestView::splices`], [`sse::EventBoundary`], [`openai::stream::StreamTap`],
+//! [`openai::body::BodyTap`]) do not allocate.
+//!
+//! Same dialect in and out, a body is never parsed into a tree and never written anew. It is validated, the few members
+//! we act on are located by their byte spans, and what we own is spliced between slices of the original.
+
+pub mod errors;
+pub mod json;
+pub mod openai;
+pub mod sse;

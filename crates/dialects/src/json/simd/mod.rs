@@ -1,0 +1,110 @@
+//! Looks at 16 or 64 bytes at a time for the few that matter.
+//!
+//! SSE2 and NEON belong to the base of their architectures, so there is no detection at run time and no second copy of
+//! the scanner; a portable version of the same operations serves the rest. AVX2 would halve the work on the longest
+//! strings, for a dispatch on every short one.
+
+#[cfg_attr(target_arch = "x86_64", path = "sse2.rs")]
+#[cfg_attr(all(target_arch = "aarch64", target_endian = "little"), path = "neon.rs")]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+    path = "portable.rs"
+)]
+mod arch;
+
+/// Bytes looked at in one step of a long run.
+pub(super) const BLOCK: usize = 64;
+
+/// Bytes looked at in one step of a short run.
+pub(super) const LANE: usize = 16;
+
+/// What a block holds of interest to a reader inside a string.
+pub(super) struct Text {
+    /// Bit `i` is set when byte `i` is a quote, a backslash or a control character.
+    pub(super) stops: u64,
+    /// Whether any byte is above 0x7f.
+    pub(super) non_ascii: bool,
+}
+
+/// Marks a block of a string.
+#[inline(always)]
+pub(super) fn text_block(block: &[u8; BLOCK]) -> Text {
+    let lanes = lanes(block);
+    let any = arch::or(arch::or(lanes[0], lanes[1]), arch::or(lanes[2], lanes[3]));
+    Text { stops: arch::mask64(lanes.map(arch::text)), non_ascii: arch::non_ascii(any) }
+}
+
+/// Marks a short block of a string; only the low 16 bits are used.
+#[inline(always)]
+pub(super) fn text_lane(block: &[u8; LANE]) -> Text {
+    let lane = arch::load(block);
+    Text { stops: u64::from(arch::mask16(arch::text(lane))), non_ascii: arch::non_ascii(lane) }
+}
+
+/// Whether a byte ends a run of plain string text.
+#[inline(always)]
+pub(super) fn is_text_stop(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// Index of the first quote, brace or bracket at or after `from`, or the length. Skips numbers and white space, of which
+/// a body of embeddings has hundreds of kilobytes.
+#[inline]
+pub(crate) fn structural_stop(bytes: &[u8], mut from: usize) -> usize {
+    while let Some(block) = bytes.get(from..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+        let stops = arch::mask64(lanes(block).map(arch::structural));
+        if stops != 0 {
+            return from + stops.trailing_zeros() as usize;
+        }
+        from += BLOCK;
+    }
+    let tail = bytes.get(from..).unwrap_or_default();
+    from + tail.iter().position(|byte| is_structural(*byte)).unwrap_or(tail.len())
+}
+
+#[inline(always)]
+fn is_structural(byte: u8) -> bool {
+    matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
+}
+
+#[inline(always)]
+fn lanes(block: &[u8; BLOCK]) -> [arch::Lane; 4] {
+    let (lanes, _) = block.as_chunks::<LANE>();
+    [arch::load(&lanes[0]), arch::load(&lanes[1]), arch::load(&lanes[2]), arch::load(&lanes[3])]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every byte value in every place of a block.
+    #[test]
+    fn marks_agree_with_the_plain_definition() {
+        for byte in 0..=255_u8 {
+            for place in 0..BLOCK {
+                let mut block = [b'x'; BLOCK];
+                block[place] = byte;
+                let text = text_block(&block);
+                assert_eq!(text.stops, u64::from(is_text_stop(byte)) << place, "{byte:#x} at {place}");
+                assert_eq!(text.non_ascii, byte >= 0x80);
+                let expected = if is_structural(byte) { place } else { BLOCK };
+                assert_eq!(structural_stop(&block, 0), expected, "{byte:#x} at {place}");
+                if place < LANE {
+                    let lane = text_lane(block.first_chunk().expect("64 bytes hold 16"));
+                    assert_eq!((lane.stops, lane.non_ascii), (text.stops, text.non_ascii));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_marks_of_a_block_are_kept() {
+        let mut block = [b'a'; BLOCK];
+        let mut expected = 0;
+        for place in (0..BLOCK).step_by(3) {
+            block[place] = if place % 2 == 0 { b'"' } else { b'\\' };
+            expected |= 1 << place;
+        }
+        assert_eq!(text_block(&block).stops, expected);
+    }
+}
