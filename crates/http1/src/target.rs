@@ -115,7 +115,7 @@ fn utf8_len(first: u8) -> Option<usize> {
 /// The byte that the percent escape at the start of `bytes` stands for.
 fn unescape(bytes: &[u8]) -> Option<u8> {
     match bytes {
-        [b'%', high, low, ..] => Some(hex(*high)? << 4 | hex(*low)?),
+        [b'%', high, low, ..] => Some((hex(*high)? << 4) | hex(*low)?),
         _ => None,
     }
 }
