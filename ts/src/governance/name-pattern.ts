@@ -28,3 +28,13 @@ export function covers(pattern: string, name: string): boolean {
 export function allows(list: readonly string[], name: string): boolean {
   return list.some((pattern) => covers(pattern, name));
 }
+
+/** Whether some name is covered by both. */
+export function overlaps(a: string, b: string): boolean {
+  if (!isPattern(a)) return covers(b, a);
+  if (!isPattern(b)) return covers(a, b);
+  const [headA = '', tailA = ''] = a.split('*');
+  const [headB = '', tailB = ''] = b.split('*');
+  const heads = headA.startsWith(headB) || headB.startsWith(headA);
+  return heads && (tailA.endsWith(tailB) || tailB.endsWith(tailA));
+}

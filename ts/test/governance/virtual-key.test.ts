@@ -77,24 +77,41 @@ describe('rotateKey', () => {
   const fresh = digestOf(`sk-slc-${'A'.repeat(43)}`);
 
   it.each<[string, KeyDigest[], { overlapMs: number; expiresAt?: number | null }, KeyDigest[]]>([
-    ['ends the old secret at once', [{ sha256: 'a', expiresAt: null }], { overlapMs: 0 }, [{ sha256: fresh, expiresAt: null }]],
+    [
+      'ends the old secret at once',
+      [{ sha256: 'a', expiresAt: null }],
+      { overlapMs: 0 },
+      [{ sha256: fresh, expiresAt: null }],
+    ],
     [
       'keeps the old one for the overlap',
       [{ sha256: 'a', expiresAt: null }],
       { overlapMs: 50 },
-      [{ sha256: fresh, expiresAt: null }, { sha256: 'a', expiresAt: NOW + 50 }],
+      [
+        { sha256: fresh, expiresAt: null },
+        { sha256: 'a', expiresAt: NOW + 50 },
+      ],
     ],
     [
       'never beyond its own expiry, which the new one takes over',
       [{ sha256: 'a', expiresAt: NOW + 9 }],
       { overlapMs: 50 },
-      [{ sha256: fresh, expiresAt: NOW + 9 }, { sha256: 'a', expiresAt: NOW + 9 }],
+      [
+        { sha256: fresh, expiresAt: NOW + 9 },
+        { sha256: 'a', expiresAt: NOW + 9 },
+      ],
     ],
     [
       'drops the one before',
-      [{ sha256: 'b', expiresAt: null }, { sha256: 'a', expiresAt: NOW + 9 }],
+      [
+        { sha256: 'b', expiresAt: null },
+        { sha256: 'a', expiresAt: NOW + 9 },
+      ],
       { overlapMs: 50, expiresAt: NOW + 99 },
-      [{ sha256: fresh, expiresAt: NOW + 99 }, { sha256: 'b', expiresAt: NOW + 50 }],
+      [
+        { sha256: fresh, expiresAt: NOW + 99 },
+        { sha256: 'b', expiresAt: NOW + 50 },
+      ],
     ],
     [
       'may lift the expiry',
@@ -123,10 +140,19 @@ describe('changeKey', () => {
   });
 
   it('sets the expiry on the newest secret and never extends the one rotated out', () => {
-    const digests = [{ sha256: 'b', expiresAt: null }, { sha256: 'a', expiresAt: NOW + 50 }];
+    const digests = [
+      { sha256: 'b', expiresAt: null },
+      { sha256: 'a', expiresAt: NOW + 50 },
+    ];
     const after = (expiresAt: number | null): unknown => changeKey(row({ digests }), { expiresAt }, NOW).digests;
-    expect(after(NOW + 9)).toEqual([{ sha256: 'b', expiresAt: NOW + 9 }, { sha256: 'a', expiresAt: NOW + 9 }]);
-    expect(after(NOW + 99)).toEqual([{ sha256: 'b', expiresAt: NOW + 99 }, { sha256: 'a', expiresAt: NOW + 50 }]);
+    expect(after(NOW + 9)).toEqual([
+      { sha256: 'b', expiresAt: NOW + 9 },
+      { sha256: 'a', expiresAt: NOW + 9 },
+    ]);
+    expect(after(NOW + 99)).toEqual([
+      { sha256: 'b', expiresAt: NOW + 99 },
+      { sha256: 'a', expiresAt: NOW + 50 },
+    ]);
     expect(after(null)).toEqual(digests);
   });
 
@@ -140,7 +166,16 @@ describe('keyState', () => {
     ['a plain key', {}, 'active'],
     ['revoked', { revokedAt: NOW }, 'revoked'],
     ['all secrets expired', { digests: [{ sha256: 'a', expiresAt: NOW }] }, 'expired'],
-    ['one secret alive', { digests: [{ sha256: 'a', expiresAt: NOW }, { sha256: 'b', expiresAt: NOW + 1 }] }, 'active'],
+    [
+      'one secret alive',
+      {
+        digests: [
+          { sha256: 'a', expiresAt: NOW },
+          { sha256: 'b', expiresAt: NOW + 1 },
+        ],
+      },
+      'active',
+    ],
     ['no secret at all', { digests: [] }, 'expired'],
   ])('%s', (_title, change, state) => {
     expect(keyState(row(change), NOW)).toBe(state);

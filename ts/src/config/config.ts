@@ -1,0 +1,124 @@
+/**
+ * The configuration as the rest of the program sees it: checked, references resolved, defaults filled in, units
+ * converted. Times are milliseconds, sizes bytes.
+ */
+
+import type { KeyDigest, KeyLimits } from '../governance/ports.js';
+import type { SocketAddress } from './scalars.js';
+
+/** A whole configuration. */
+export interface Config {
+  readonly start: StartConfig;
+  readonly admin: AdminConfig;
+  /** Never empty: with nothing else it is the built-in demo provider. */
+  readonly providers: readonly ProviderConfig[];
+  readonly models: readonly ModelConfig[];
+  readonly keys: readonly DeclaredKey[];
+  /** Limits of keys that have none of their own. */
+  readonly keyDefaults: KeyLimits;
+  readonly settings: DataPlaneSettings;
+  readonly drainTimeoutMs: number;
+  readonly reloadOnChange: boolean;
+  readonly logLevel: LogLevel;
+  /** Directory of the database, absolute. */
+  readonly dataDir: string;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** What the data plane is started with; a change takes a restart. */
+export interface StartConfig {
+  readonly listeners: readonly ListenerConfig[];
+  readonly workers: number;
+  readonly maxConnections: number;
+}
+
+/** One data listener. */
+export interface ListenerConfig {
+  readonly address: SocketAddress;
+  readonly tls: { readonly certificatePem: string; readonly privateKeyPem: string } | null;
+}
+
+/** The admin listener. */
+export interface AdminConfig {
+  readonly address: SocketAddress;
+  /** Null when none is configured: the generated one in the store holds. */
+  readonly token: string | null;
+}
+
+/** One provider. */
+export interface ProviderConfig {
+  readonly name: string;
+  readonly dialect: 'openai';
+  /** Null for the built-in demo provider, whose address is known once it runs. */
+  readonly baseUrl: string | null;
+  readonly auth:
+    { readonly kind: 'bearer' } | { readonly kind: 'header'; readonly name: string } | { readonly kind: 'none' };
+  readonly keys: readonly ProviderKeyConfig[];
+  /** Names in lower case. */
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  readonly usageInStream: boolean;
+  readonly extraCaPem: string | null;
+  readonly timeouts: ProviderTimeoutsConfig;
+  readonly maxIdlePerWorker: number;
+  /** Where the key was found when the file names none; null when it does. */
+  readonly foundIn: string | null;
+}
+
+export interface ProviderKeyConfig {
+  readonly name: string;
+  readonly secret: string;
+  readonly weight: number;
+}
+
+/** Milliseconds; 0 turns a limit off, except `idle`. */
+export interface ProviderTimeoutsConfig {
+  readonly connect: number;
+  readonly firstByte: number;
+  readonly betweenChunks: number;
+  readonly total: number;
+  readonly idle: number;
+}
+
+/** One name that clients may ask for. */
+export interface ModelConfig {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** Ascending by tier. */
+  readonly targets: readonly TargetConfig[];
+}
+
+export interface TargetConfig {
+  readonly provider: string;
+  /** Null keeps the name asked for; `*` sends what the pattern's star matched. */
+  readonly upstreamModel: string | null;
+  readonly weight: number;
+  readonly tier: number;
+}
+
+/** A virtual key declared in the file. */
+export interface DeclaredKey {
+  readonly name: string;
+  readonly digests: readonly KeyDigest[];
+  readonly models: readonly string[];
+  /** Defaults filled in. */
+  readonly limits: KeyLimits;
+  readonly hint: string;
+}
+
+/** Bounds of the data plane; the snapshot's settings by other names. */
+export interface DataPlaneSettings {
+  readonly maxRequestBodyBytes: number;
+  readonly maxResponseBodyBytes: number;
+  readonly maxEventBytes: number;
+  readonly headerTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly writeTimeoutMs: number;
+  readonly maxRequestsPerConnection: number;
+  readonly maxAuthFailuresPerMinute: number;
+  readonly requireKey: boolean;
+}
+
+/** Name of the built-in provider that answers when no other is configured. */
+export const DEMO_PROVIDER = 'demo';

@@ -1,0 +1,92 @@
+/**
+ * From a text to a {@link Config}: syntax, references, schema, then what no schema can say (a target names a provider
+ * that exists). Everything wrong is reported, not only the first thing, and nothing is used unless all of it is right.
+ */
+
+import { resolve } from 'node:path';
+import type { ConfigProblem } from '../governance/ports.js';
+import type { Config } from './config.js';
+import { DEFAULTS } from './defaults.js';
+import { readDocument } from './document.js';
+import { Problems } from './problems.js';
+import { reasonOf, ReferenceReader, type Surroundings } from './references.js';
+import type { RawConfig } from './schema.js';
+import { readBounds, readProcess } from './section-bounds.js';
+import { readKeys } from './section-keys.js';
+import { readListeners } from './section-listeners.js';
+import { readModels } from './section-models.js';
+import { providerNames, readProviders } from './section-providers.js';
+import { section, type Reading } from './section.js';
+import { validateShape } from './validate.js';
+
+/** What came of reading a configuration. */
+export interface LoadResult {
+  /** Null when there are errors. */
+  readonly config: Config | null;
+  /** Errors and warnings in the order of the text. */
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** Reads a file, or the built-in defaults when there is none. */
+export function loadConfig(file: string | null, surroundings: Surroundings): LoadResult {
+  if (file === null) return parseConfig('', null, surroundings);
+  try {
+    return parseConfig(surroundings.readFile(file).text, file, surroundings);
+  } catch (error) {
+    const message = `cannot read the file: ${reasonOf(error)}`;
+    const nowhere = { file, line: null, column: null, path: '' };
+    return { config: null, problems: [{ ...nowhere, severity: 'error', code: 'unreadable_file', message }] };
+  }
+}
+
+/** Reads a text; `file` names it in messages, and relative paths start from its directory. */
+export function parseConfig(text: string, file: string | null, surroundings: Surroundings): LoadResult {
+  const document = readDocument(text);
+  const problems = new Problems(file, document);
+  for (const { position, message } of document.problems) problems.syntax(position, message);
+  if (problems.hasErrors) return { config: null, problems: problems.list() };
+
+  const references = new ReferenceReader(surroundings, file, problems);
+  const data = references.resolveAll(withoutEmptySections(document.value));
+  validateShape(data, (path) => references.referenceAt(path), problems);
+  const raw = (typeof data === 'object' && data !== null && !Array.isArray(data) ? data : {}) as RawConfig;
+  const config = readSections({ raw, problems, references, surroundings });
+  return { config: problems.hasErrors ? null : config, problems: problems.list() };
+}
+
+function readSections(reading: Reading): Config {
+  const { data, admin } = readListeners(reading);
+  const providers = readProviders(reading);
+  const models = readModels(reading, providers, providerNames(reading, providers));
+  const { keys, keyDefaults } = readKeys(reading, models);
+  const { workers, maxConnections, ...rest } = readProcess(reading);
+  return {
+    start: { listeners: data, workers, maxConnections },
+    admin,
+    providers,
+    models,
+    keys,
+    keyDefaults,
+    settings: readBounds(reading),
+    dataDir: dataDir(reading),
+    ...rest,
+  };
+}
+
+/** A path in the file is relative to the file; the default is relative to the working directory. */
+function dataDir(reading: Reading): string {
+  const written = section(reading, 'data_dir');
+  return typeof written === 'string' ? reading.references.absolute(written) : resolve(DEFAULTS.dataDir);
+}
+
+/** `keys:` with nothing after it means none, and `openai:` a provider without settings. */
+function withoutEmptySections(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const sections = Object.entries(value).filter(([, part]) => part !== null);
+  return Object.fromEntries(sections.map(([name, part]) => [name, name === 'providers' ? filled(part) : part]));
+}
+
+function filled(providers: unknown): unknown {
+  if (typeof providers !== 'object' || providers === null || Array.isArray(providers)) return providers;
+  return Object.fromEntries(Object.entries(providers).map(([name, settings]) => [name, settings ?? {}]));
+}

@@ -1,0 +1,110 @@
+/**
+ * Leaves of the config schema. Each carries `expected`, the words a message uses for what belongs there, and where it
+ * holds a credential `secret`, so that no message ever quotes the value.
+ */
+
+import { Type, type TUnsafe } from 'typebox';
+import { isNamePattern, isPattern } from '../governance/name-pattern.js';
+import { parseAddress, parseDuration, parseMoment, parseSize } from './scalars.js';
+
+/** Checks behind the schema's `format` keyword, by name. */
+export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
+  duration: (text) => parseDuration(text) !== null,
+  'positive-duration': (text) => (parseDuration(text) ?? 0) > 0,
+  size: (text) => (parseSize(text) ?? 0) > 0,
+  'socket-address': (text) => parseAddress(text) !== null,
+  moment: (text) => parseMoment(text) !== null,
+  'provider-name': (text) => /^[a-z0-9][a-z0-9_-]{0,62}$/.test(text),
+  'model-pattern': isNamePattern,
+  'model-name': (text) => isNamePattern(text) && !isPattern(text),
+  target: (text) => /^[a-z0-9][a-z0-9_-]{0,62}(\/[^\s]{1,256})?$/.test(text),
+  auth: (text) => /^(bearer|none|header:[a-z0-9][a-z0-9-]{0,63})$/.test(text),
+  'header-name': (text) => /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(text),
+  sha256: (text) => /^[0-9a-f]{64}$/i.test(text),
+  unlimited: (text) => text === 'unlimited',
+};
+
+/** Words for what a place in the file holds, by the name of its format. */
+export const EXPECTED = {
+  duration: 'a duration of at most 24h such as 500ms, 30s or 5m, or 0 to turn it off',
+  'positive-duration': 'a duration from 1ms to 24h such as 500ms, 30s or 5m',
+  size: 'a size of at most 1GiB with its unit, such as 512KiB or 32MiB',
+  'socket-address': 'ADDRESS:PORT with an IP address or localhost, such as 127.0.0.1:8080, [::1]:8080 or :8080',
+  moment: 'a date or time such as 2026-12-31 or 2026-12-31T18:00:00Z',
+  'provider-name': 'a name of lower-case letters, digits, - and _, such as openai-eu',
+  'model-pattern': 'a model name, or a pattern with one *, without spaces',
+  'model-name': 'a model name without spaces and without *',
+  target: 'PROVIDER/MODEL, such as openai/gpt-4o, or PROVIDER alone to keep the name asked for',
+  auth: 'bearer, none or header:NAME with a lower-case header name',
+  'header-name': 'a header name of letters, digits and -',
+  sha256: 'a SHA-256 digest of 64 hexadecimal digits',
+  unlimited: 'the word unlimited',
+} as const satisfies Record<keyof typeof FORMATS, string>;
+
+/** Name of a format of a leaf. */
+export type Format = keyof typeof EXPECTED;
+
+interface LeafOptions {
+  readonly default?: unknown;
+}
+
+/** Text of a certain form. */
+export function text(format: Format, description: string, options: LeafOptions = {}): TUnsafe<string> {
+  return Type.Unsafe<string>({ type: 'string', format, expected: EXPECTED[format], description, ...options });
+}
+
+/** A path of a file, relative to the config file. */
+export function path(description: string, options: LeafOptions = {}): TUnsafe<string> {
+  return Type.Unsafe<string>({ type: 'string', minLength: 1, expected: 'the path of a file', description, ...options });
+}
+
+/** Free text that is not a credential. */
+export function plain(expected: string, description: string, maxLength: number): TUnsafe<string> {
+  return Type.Unsafe<string>({ type: 'string', minLength: 1, maxLength, expected, description });
+}
+
+/** A credential: best a reference to where it is kept. */
+export function secret(description: string): TUnsafe<string> {
+  const expected = 'a secret: env:NAME, file:PATH, or the value itself';
+  return Type.Unsafe<string>({ type: 'string', minLength: 1, secret: true, expected, description });
+}
+
+/** A duration, where 0 turns a limit off. */
+export function duration(description: string, options: LeafOptions = {}): TUnsafe<string | number> {
+  const bounds = { minimum: 0, maximum: 0 };
+  const leaf = { type: ['string', 'integer'], format: 'duration', ...bounds, expected: EXPECTED.duration, description };
+  return Type.Unsafe<string | number>({ ...leaf, ...options });
+}
+
+/** A whole number within bounds. */
+export function integer(
+  minimum: number,
+  maximum: number,
+  description: string,
+  options: LeafOptions = {},
+): TUnsafe<number> {
+  const expected = `a whole number from ${minimum} to ${maximum}`;
+  return Type.Unsafe<number>({ type: 'integer', minimum, maximum, expected, description, ...options });
+}
+
+/** A limit that can be lifted where a default sets one. */
+export function limit(maximum: number, description: string): TUnsafe<number | 'unlimited'> {
+  const expected = `a whole number from 1 to ${maximum}, or unlimited`;
+  const leaf = { type: ['integer', 'string'], minimum: 1, maximum, format: 'unlimited', expected, description };
+  return Type.Unsafe<number | 'unlimited'>(leaf);
+}
+
+/** On or off. */
+export function flag(description: string, options: LeafOptions = {}): TUnsafe<boolean> {
+  return Type.Unsafe<boolean>({ type: 'boolean', expected: 'true or false', description, ...options });
+}
+
+/** One of a few words. */
+export function choice<const T extends string>(
+  words: readonly T[],
+  description: string,
+  options: LeafOptions = {},
+): TUnsafe<T> {
+  const expected = words.length === 1 ? `${words[0]}` : `one of ${words.join(', ')}`;
+  return Type.Unsafe<T>({ type: 'string', enum: words, expected, description, ...options });
+}

@@ -1,0 +1,391 @@
+/**
+ * The schema of `sluice.yaml`: the one description of the format, from which the checks, the types and the reference
+ * page come. Unknown keys are refused everywhere, so that a misspelt one is never silently without effect.
+ */
+
+import { Type, type Static, type TProperties, type TSchema } from 'typebox';
+import { MAX_ALLOWED_MODELS, MAX_CONCURRENCY, MAX_KEY_NAME_CHARACTERS, MAX_RATE } from '../governance/virtual-key.js';
+import { DEFAULTS } from './defaults.js';
+import { choice, duration, flag, integer, limit, path, plain, secret, text } from './schema-scalars.js';
+
+/** Largest weight; more would only be a misspelt number. */
+const MAX_WEIGHT = 1_000_000;
+/** Last tier; a fail-over chain longer than this outlasts every time limit. */
+const MAX_TIER = 15;
+/** Most listeners, targets of one model, aliases of one model, and keys of one provider. */
+const MAX_ENTRIES = 64;
+/** Most worker threads. */
+const MAX_WORKERS = 1_024;
+/** Most client connections at once. */
+const MAX_CONNECTIONS = 1_000_000;
+/** Most idle connections kept per worker and provider. */
+const MAX_IDLE_CONNECTIONS = 65_536;
+/** Largest of the counts that the data plane keeps in 32 bits. */
+const MAX_COUNT = 4_294_967_295;
+/** Longest base URL, in characters. */
+const MAX_URL_CHARACTERS = 2_048;
+
+const optional = <T extends TSchema>(schema: T) => Type.Optional(schema);
+
+/** A mapping with these keys and no others. */
+function mapping<T extends TProperties>(properties: T, description: string) {
+  return Type.Object(properties, { additionalProperties: false, expected: 'a mapping', description });
+}
+
+/** A mapping from names of one format to values of one schema. */
+function named<T extends TSchema>(format: string, values: T, expected: string, description: string) {
+  const propertyNames = { type: 'string', format };
+  const schema = { type: 'object', propertyNames, additionalProperties: values, expected, description };
+  return Type.Unsafe<Record<string, Static<T>>>(schema);
+}
+
+/** A list with bounds on its length. */
+function list<T extends TSchema>(items: T, most: number, expected: string, description: string) {
+  return Type.Array(items, { minItems: 1, maxItems: most, expected, description });
+}
+
+const Tls = mapping(
+  {
+    certificate_file: path('PEM file with the certificate chain, the own certificate first.'),
+    private_key_file: path('PEM file with the private key of the first certificate.'),
+  },
+  'Serve this listener over TLS, with HTTP/1.1 and HTTP/2.',
+);
+
+const DataListener = mapping(
+  {
+    address: optional(
+      text('socket-address', 'Where clients connect. Port 0 lets the system choose.', {
+        default: DEFAULTS.dataAddress,
+      }),
+    ),
+    tls: optional(Tls),
+  },
+  'A socket for clients.',
+);
+
+const AdminListener = mapping(
+  {
+    address: optional(
+      text('socket-address', 'Where the admin API and the metrics are served. Anything but loopback needs a token.', {
+        default: DEFAULTS.adminAddress,
+      }),
+    ),
+    token: optional(
+      secret(
+        'Bearer token of the admin API, at least 16 characters. Without one, and without `SLUICE_ADMIN_TOKEN` in the ' +
+          'environment, the first start generates a token, shows it once and keeps only its digest.',
+      ),
+    ),
+  },
+  'The admin API, its OpenAPI document and the metrics.',
+);
+
+const Listeners = mapping(
+  {
+    data: optional(
+      Type.Union([DataListener, list(DataListener, MAX_ENTRIES, 'a list of at least one listener', '')], {
+        expected: 'a listener, or a list of at least one listener',
+        description: 'Where clients connect: one listener, or a list of them.',
+      }),
+    ),
+    admin: optional(AdminListener),
+  },
+  'Sockets to listen on. Changes take a restart.',
+);
+
+const ProviderKey = mapping(
+  {
+    key: secret('The key.'),
+    name: optional(
+      plain('a short name', 'Name in records; its place in the list unless given.', MAX_KEY_NAME_CHARACTERS),
+    ),
+    weight: optional(
+      integer(0, MAX_WEIGHT, 'Share of the traffic relative to the other keys; 0 takes the key out of use.', {
+        default: DEFAULTS.weight,
+      }),
+    ),
+  },
+  'One of several keys.',
+);
+
+const ProviderTimeouts = mapping(
+  {
+    connect: optional(duration('Until the connection stands, TLS included.', { default: DEFAULTS.connect })),
+    first_byte: optional(
+      duration('From the request sent to the first byte of the answer.', { default: DEFAULTS.firstByte }),
+    ),
+    between_chunks: optional(duration('Between two pieces of a streamed answer.', { default: DEFAULTS.betweenChunks })),
+    total: optional(duration('The whole exchange.', { default: DEFAULTS.total })),
+    idle: optional(
+      text('positive-duration', 'An idle connection is closed after this.', { default: DEFAULTS.providerIdle }),
+    ),
+  },
+  'Time limits towards providers.',
+);
+
+const Provider = mapping(
+  {
+    base_url: optional(
+      plain(
+        'an http:// or https:// URL',
+        'Address of the API, to which `/chat/completions` and the like are appended. Known providers have one.',
+        MAX_URL_CHARACTERS,
+      ),
+    ),
+    dialect: optional(choice(['openai'], 'Wire format the provider speaks.', { default: 'openai' })),
+    auth: optional(
+      text('auth', 'How the key is sent: `bearer`, `header:NAME` (the key alone in that header), or `none`.', {
+        default: 'bearer',
+      }),
+    ),
+    key: optional(secret('The key. Known providers find theirs in the usual environment variable.')),
+    keys: optional(
+      list(
+        ProviderKey,
+        MAX_ENTRIES,
+        'a list of at least one key',
+        'Several keys, chosen by weight, in place of `key`.',
+      ),
+    ),
+    headers: optional(
+      named(
+        'header-name',
+        secret('Value of the header.'),
+        'a mapping from header names to values',
+        'Headers sent with every request.',
+      ),
+    ),
+    usage_in_stream: optional(
+      flag(
+        'Ask for token usage in streams (`stream_options.include_usage`). Off for a provider that refuses the option.',
+        {
+          default: true,
+        },
+      ),
+    ),
+    extra_ca_file: optional(path('PEM file with certificates to trust for this provider, besides the public ones.')),
+    idle_connections: optional(
+      integer(0, MAX_IDLE_CONNECTIONS, 'Idle connections kept per worker.', { default: DEFAULTS.idleConnections }),
+    ),
+    timeouts: optional(ProviderTimeouts),
+  },
+  'An account at a provider. May be left empty (`openai:`) for a known provider whose key is in the environment.',
+);
+
+const Target = mapping(
+  {
+    provider: text('provider-name', 'Name of an entry of `providers`.'),
+    model: optional(
+      text(
+        'model-pattern',
+        'Name at the provider; the name asked for unless given. Under a pattern, `*` alone stands for what its star matched.',
+      ),
+    ),
+    weight: optional(
+      integer(0, MAX_WEIGHT, 'Share of the traffic within its tier; 0 takes the target out of use.', {
+        default: DEFAULTS.weight,
+      }),
+    ),
+    tier: optional(
+      integer(0, MAX_TIER, 'Order of preference, 0 first: a tier serves when every target before it has failed.', {
+        default: DEFAULTS.tier,
+      }),
+    ),
+  },
+  'One way to serve a model.',
+);
+
+const TargetEntry = Type.Union(
+  [text('target', '`PROVIDER/MODEL`, short for a target of weight 1 in tier 0.'), Target],
+  {
+    expected: 'a target such as openai/gpt-4o, or a mapping with provider, model, weight and tier',
+  },
+);
+
+const DetailedModel = mapping(
+  {
+    targets: list(
+      TargetEntry,
+      MAX_ENTRIES,
+      'a list of at least one target',
+      'Where the model leads. Targets of one tier share the traffic by weight.',
+    ),
+    aliases: optional(
+      Type.Array(text('model-name', 'A further exact name.'), {
+        maxItems: MAX_ENTRIES,
+        expected: 'a list of names',
+        description: 'Further exact names for the same model.',
+      }),
+    ),
+  },
+  'A model with several targets or several names.',
+);
+
+const Model = Type.Union([text('target', '`PROVIDER/MODEL`, short for a single target.'), DetailedModel], {
+  expected: 'a target such as openai/gpt-4o, or a mapping with targets and aliases',
+});
+
+const KeyLimits = mapping(
+  {
+    requests_per_minute: optional(limit(MAX_RATE, 'Requests per minute.')),
+    tokens_per_minute: optional(limit(MAX_RATE, 'Tokens per minute, input and output together.')),
+    concurrency: optional(limit(MAX_CONCURRENCY, 'Requests at once.')),
+  },
+  'Limits of one key. What is not given is taken from `limits.per_key`; `unlimited` lifts that.',
+);
+
+const PreviousSecret = mapping(
+  {
+    secret: optional(secret('The secret in use until now.')),
+    sha256: optional(text('sha256', 'SHA-256 digest of that secret, in place of `secret`.')),
+    expires_at: text('moment', 'When it stops being accepted.'),
+  },
+  'The secret that is being replaced, still accepted for a while.',
+);
+
+const VirtualKey = mapping(
+  {
+    name: plain('a name', 'Name in lists, reports and metrics; unique.', MAX_KEY_NAME_CHARACTERS),
+    secret: optional(secret('What clients present, at least 20 random characters.')),
+    sha256: optional(text('sha256', 'SHA-256 digest of the secret, in place of `secret`.')),
+    previous: optional(PreviousSecret),
+    models: optional(
+      Type.Array(text('model-pattern', 'A name, or a pattern with one `*`.'), {
+        maxItems: MAX_ALLOWED_MODELS,
+        expected: 'a list of model names and patterns',
+        description: 'Models the key may use; an empty list allows none.',
+        default: ['*'],
+      }),
+    ),
+    limits: optional(KeyLimits),
+    expires_at: optional(text('moment', 'When the key stops being accepted.')),
+  },
+  'A key for clients, declared in the file. Others are made by `sluice keys create` and the admin API.',
+);
+
+const Limits = mapping(
+  {
+    per_key: optional(KeyLimits),
+    request_body: optional(text('size', 'Longest request body, after decoding.', { default: DEFAULTS.requestBody })),
+    response_body: optional(text('size', 'Longest answer that is not a stream.', { default: DEFAULTS.responseBody })),
+    stream_event: optional(text('size', 'Longest single event of a stream.', { default: DEFAULTS.streamEvent })),
+    connections: optional(
+      integer(1, MAX_CONNECTIONS, 'Client connections at once; further ones wait. Changes take a restart.', {
+        default: DEFAULTS.connections,
+      }),
+    ),
+    requests_per_connection: optional(
+      integer(1, MAX_COUNT, 'Requests served on one connection before it is closed.', {
+        default: DEFAULTS.requestsPerConnection,
+      }),
+    ),
+    auth_failures_per_minute: optional(
+      integer(
+        0,
+        MAX_COUNT,
+        'Failed authentications per minute and address before answers become 429; 0 turns it off.',
+        {
+          default: DEFAULTS.authFailuresPerMinute,
+        },
+      ),
+    ),
+  },
+  'Bounds on what clients may send and use.',
+);
+
+const Timeouts = mapping(
+  {
+    header: optional(
+      text('positive-duration', 'For a client to send a whole request head.', { default: DEFAULTS.header }),
+    ),
+    body: optional(text('positive-duration', 'For a client to send a whole request body.', { default: DEFAULTS.body })),
+    idle: optional(
+      text('positive-duration', 'A client connection without a request is closed after this.', {
+        default: DEFAULTS.clientIdle,
+      }),
+    ),
+    write: optional(
+      text('positive-duration', 'A client that accepts no bytes for this long is cut off.', {
+        default: DEFAULTS.write,
+      }),
+    ),
+    drain: optional(
+      duration('For running requests to finish when the process is told to stop.', { default: DEFAULTS.drain }),
+    ),
+    provider: optional(ProviderTimeouts),
+  },
+  'Time limits towards clients, and the defaults of those towards providers.',
+);
+
+const Settings = mapping(
+  {
+    require_key: optional(
+      flag('Refuse requests without a valid virtual key. Off only where nobody else can reach the listener.', {
+        default: DEFAULTS.requireKey,
+      }),
+    ),
+    reload_on_change: optional(
+      flag('Apply this file when it changes. `SIGHUP` and the admin API reload it in any case.', {
+        default: DEFAULTS.reloadOnChange,
+      }),
+    ),
+    log_level: optional(
+      choice(['debug', 'info', 'warn', 'error'], 'Least severe log lines to write. Changes take a restart.', {
+        default: DEFAULTS.logLevel,
+      }),
+    ),
+  },
+  'Switches.',
+);
+
+/** The whole file. */
+export const ConfigSchema = mapping(
+  {
+    listeners: optional(Listeners),
+    data_dir: optional(
+      path('Directory of the database, made if absent. Changes take a restart.', { default: DEFAULTS.dataDir }),
+    ),
+    workers: optional(
+      integer(0, MAX_WORKERS, 'Worker threads; 0 takes one per core. Changes take a restart.', {
+        default: DEFAULTS.workers,
+      }),
+    ),
+    providers: optional(
+      named(
+        'provider-name',
+        Provider,
+        'a mapping from provider names to their settings',
+        'Providers by name. When absent, those whose key is in a well-known environment variable; with none of these, a ' +
+          'built-in demo provider.',
+      ),
+    ),
+    models: optional(
+      named(
+        'model-pattern',
+        Model,
+        'a mapping from model names to targets',
+        'Names that clients may ask for, exact or as a pattern with one `*`. An exact name wins over a pattern, a longer ' +
+          'pattern over a shorter one. When absent, `PROVIDER/MODEL` works for every provider, a provider’s own model ' +
+          'names work without the prefix, and with a single provider every name does.',
+      ),
+    ),
+    keys: optional(
+      Type.Array(VirtualKey, { expected: 'a list of keys', description: 'Virtual keys declared in the file.' }),
+    ),
+    limits: optional(Limits),
+    timeouts: optional(Timeouts),
+    settings: optional(Settings),
+  },
+  'Configuration of Sluice.',
+);
+
+/** The file as written: checked against the schema, nothing filled in yet. */
+export type RawConfig = Static<typeof ConfigSchema>;
+export type RawProvider = Static<typeof Provider>;
+export type RawModel = Static<typeof Model>;
+export type RawTarget = Static<typeof Target>;
+export type RawVirtualKey = Static<typeof VirtualKey>;
+export type RawDataListener = Static<typeof DataListener>;
+export type RawKeyLimits = Static<typeof KeyLimits>;
+export type RawProviderTimeouts = Static<typeof ProviderTimeouts>;
