@@ -17,11 +17,10 @@
 
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { installPackages, requireNode } from './lib/install.mjs';
 import { platformName } from './lib/platform.mjs';
-import { StepError, mustRun, run, runMain, step } from './lib/steps.mjs';
+import { StepError, isMain, mustRun, run, runMain, step } from './lib/steps.mjs';
 import { ROOT, fingerprint, readIfPresent, writeWithFolders } from './lib/tree.mjs';
 
 const NATIVE = join(ROOT, 'dist', 'native');
@@ -130,4 +129,4 @@ async function main() {
   await buildAll({ ...values, addon: !values['typescript-only'], typescript: !values['addon-only'] });
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await runMain(main);
+if (isMain(import.meta.url)) await runMain(main);

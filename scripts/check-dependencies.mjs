@@ -6,10 +6,14 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { isMain } from './lib/steps.mjs';
 import { ROOT, listFiles } from './lib/tree.mjs';
 
-/** Crate → the crates of ours it may use, and (after `dev`) those its tests may use besides. */
+/**
+ * Crate → the crates of ours it may use, and (after `dev`) those its tests may use besides.
+ *
+ * @type {Record<string, { uses: string[], dev?: string[] }>}
+ */
 export const CRATES = {
   types: { uses: [] },
   http1: { uses: [] },
@@ -60,6 +64,8 @@ const RUST_WORDS = [
 /**
  * Folder of ts/src → the folders it may import. `main` is ts/src/main.ts, the composition root; `generated` is
  * bridge/generated, types and constants without behaviour.
+ *
+ * @type {Record<string, string[]>}
  */
 export const FOLDERS = {
   generated: [],
@@ -106,7 +112,11 @@ const NPM_PACKAGES = {
 const ADDON_LOADER = 'bridge';
 const NATIVE_LOADING = /\bprocess\.dlopen\b|\bcreateRequire\b|["'`][^"'`\n]*\.node["'`]/;
 
-/** `[{ name, dependencies: [{ name, kind }] }]` of the workspace, as cargo reads the manifests. */
+/**
+ * The workspace's crates, as cargo reads the manifests.
+ *
+ * @returns {{ name: string, dependencies: { name: string, kind: string }[] }[]}
+ */
 export function readCrates(root) {
   const args = ['metadata', '--no-deps', '--format-version', '1', '--offline'];
   const metadata = JSON.parse(execFileSync('cargo', args, { cwd: root, encoding: 'utf8' }));
@@ -259,7 +269,7 @@ export function checkProject(root) {
   ];
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (isMain(import.meta.url)) {
   const problems = checkProject(ROOT);
   for (const problem of problems) console.error(problem);
   process.exitCode = problems.length === 0 ? 0 : 1;

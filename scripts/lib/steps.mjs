@@ -1,6 +1,8 @@
 // Steps of a script: each is announced, timed and, where asked, quiet unless it fails.
 
 import { spawn } from 'node:child_process';
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 /** Longest captured output of one command; what came first is dropped beyond it. */
 const MAX_CAPTURED_BYTES = 8 * 1024 * 1024;
@@ -30,6 +32,11 @@ export async function step(title, work) {
  *
  * With `capture` the output of both streams is collected instead of shown. A command that cannot be started at all
  * counts as exit code 127, as in a shell.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, capture?: boolean }} [options]
+ * @returns {Promise<{ code: number, output: string, ms: number }>}
  */
 export function run(command, args, { cwd, env, capture = false } = {}) {
   const begun = performance.now();
@@ -62,6 +69,11 @@ function collect(streams) {
 export async function mustRun(command, args, options, advice) {
   const { code } = await run(command, args, options);
   if (code !== 0) throw new StepError(advice ?? `${command} ${args.join(' ')} failed with exit code ${code}`);
+}
+
+/** Whether the module of this URL is the script that Node was asked to run, and not one imported by it. */
+export function isMain(url) {
+  return process.argv[1] !== undefined && fileURLToPath(url) === realpathSync(process.argv[1]);
 }
 
 /** Runs a script's main function: a StepError is a message, anything else a stack; both are exit code 1. */
