@@ -31,7 +31,12 @@ export function platformOf(target) {
   return { name: `linux-${cpu}-${libc === 'musl' ? 'musl' : 'gnu'}`, os: 'linux', cpu, libc };
 }
 
-/** The package.json of one platform's package. */
+/**
+ * The package.json of one platform's package.
+ *
+ * @param {Record<string, any>} main
+ * @param {ReturnType<typeof platformOf>} platform
+ */
 export function platformManifest(main, { name, os, cpu, libc }) {
   const addon = `sluice.${name}.node`;
   return {
@@ -54,7 +59,7 @@ export function platformManifest(main, { name, os, cpu, libc }) {
 /**
  * The main package.json as it is published.
  *
- * @returns {Record<string, unknown>}
+ * @returns {Record<string, unknown> & { optionalDependencies: Record<string, string> }}
  */
 export function releaseManifest(main) {
   const platforms = main.napi.targets.map((target) => platformOf(target).name).sort();
