@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds Sluice: the addon from Rust, then the TypeScript. What is up to date is left alone.
 //
-//   node scripts/build.mjs [--profile release|quick|dev] [--target TRIPLE] [--strip] [--addon-only|--typescript-only]
+//   node scripts/build.mjs [--profile release|quick|dev] [--target TRIPLE] [--addon-only|--typescript-only]
 //
 // Where the addon goes, and where it is loaded from (ts/src/bridge follows this):
 //
@@ -15,18 +15,21 @@
 // to run `npm run build` in a clone, or to install again with optional dependencies. The `version()` that the addon
 // reports must equal the version in package.json, or loading fails as well: a stale addon is worse than none.
 
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installPackages, requireNode } from './lib/install.mjs';
-import { platformName } from './lib/platform.mjs';
+import { platformName, platformOf } from './lib/platform.mjs';
 import { StepError, isMain, mustRun, run, runMain, step } from './lib/steps.mjs';
 import { ROOT, fingerprint, readIfPresent, writeWithFolders } from './lib/tree.mjs';
 
 const NATIVE = join(ROOT, 'dist', 'native');
+const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
 const RUST_SOURCES = ['Cargo.toml', 'Cargo.lock', 'crates'];
 const TYPESCRIPT_SOURCES = ['package.json', 'package-lock.json', 'tsconfig.json', 'ts/src'];
-const NAPI = join(ROOT, 'node_modules', '@napi-rs', 'cli', 'cli.mjs');
+/** Oldest glibc that a released addon loads on. */
+const GLIBC_FLOOR = '2.17';
 const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
 
 /** Fails with advice where the addon cannot be built: no Rust, one that is too old, or no C compiler and linker. */
@@ -51,34 +54,49 @@ async function requireToolchain() {
   return rust.output.trim();
 }
 
-/** Builds the addon into dist/native; returns false when it was up to date. */
-export async function buildAddon({ profile = 'release', target, strip = false } = {}) {
-  const platform = target === undefined ? platformName() : target;
-  const stamp = join(NATIVE, `${platform}.stamp`);
-  const wanted = fingerprint(RUST_SOURCES, [profile, platform, String(strip)]);
+/**
+ * Builds the addon into dist/native; returns false when it was up to date.
+ *
+ * For another platform, cargo-zigbuild links against the oldest C library we support; macOS builds for itself.
+ */
+export async function buildAddon({ profile = 'release', target } = {}) {
+  const platform = target === undefined ? platformName() : platformOf(target).name;
   const addon = join(NATIVE, `sluice.${platform}.node`);
-  if (target === undefined && readIfPresent(stamp) === wanted && existsSync(addon)) return false;
+  const stamp = join(NATIVE, `${platform}.stamp`);
+  const wanted = fingerprint(RUST_SOURCES, [profile, platform]);
+  if (readIfPresent(stamp) === wanted && existsSync(addon)) return false;
   await requireToolchain();
-  const napi = ['build', '--platform', '--no-js', '--manifest-path', 'crates/node/Cargo.toml'];
-  napi.push('--package', 'sluice-node', '--output-dir', NATIVE, '--profile', profile);
-  napi.push('--dts', join('..', '..', 'target', 'sluice-node.d.ts'));
-  if (target !== undefined) napi.push('--target', target, crossFlag(target));
-  if (strip) napi.push('--strip');
+  const crossed = target?.includes('-linux-') === true;
+  const args = [crossed ? 'zigbuild' : 'build', '--locked', '--package', 'sluice-node', '--profile', profile];
+  if (target !== undefined) args.push('--target', target.replace(/-gnu$/, `-gnu.${GLIBC_FLOOR}`));
   rmSync(stamp, { force: true });
+  // An addon is loaded into a process that has its C library already, so musl's is not linked in.
+  const env = target?.endsWith('-musl') ? { RUSTFLAGS: '-C target-feature=-crt-static' } : {};
   await mustRun(
-    process.execPath,
-    [NAPI, ...napi.filter((word) => word !== undefined), '--', '--locked'],
-    { cwd: ROOT },
+    'cargo',
+    args,
+    { cwd: ROOT, env: { ...process.env, ...env } },
     "The addon could not be built; cargo's message is above.",
   );
-  writeWithFolders(stamp, wanted);
+  mkdirSync(NATIVE, { recursive: true });
+  await replaceFile(
+    join(TARGET, target ?? '', profile === 'dev' ? 'debug' : profile, libraryName(platform)),
+    addon,
+  );
+  writeFileSync(stamp, wanted);
   return true;
 }
 
-/** glibc targets are linked against an old glibc from a prebuilt toolchain, musl ones by zig; macOS builds on itself. */
-function crossFlag(target) {
-  if (target.endsWith('-gnu')) return '--use-napi-cross';
-  return target.endsWith('-musl') ? '--cross-compile' : undefined;
+/** What cargo calls the library. */
+function libraryName(platform) {
+  return platform.startsWith('darwin') ? 'libsluice_node.dylib' : 'libsluice_node.so';
+}
+
+/** Puts a copy in place by renaming: a process that has the old addon loaded keeps it, instead of crashing. */
+async function replaceFile(from, to) {
+  const fresh = `${to}.${process.pid}`;
+  await copyFile(from, fresh);
+  await rename(fresh, to);
 }
 
 /** Compiles ts/src into dist; returns false when it was up to date. */
@@ -121,7 +139,6 @@ async function main() {
     options: {
       profile: { type: 'string', default: 'release' },
       target: { type: 'string' },
-      strip: { type: 'boolean', default: false },
       'addon-only': { type: 'boolean', default: false },
       'typescript-only': { type: 'boolean', default: false },
     },

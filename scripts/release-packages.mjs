@@ -10,26 +10,9 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { platformOf } from './lib/platform.mjs';
 import { StepError, isMain, runMain } from './lib/steps.mjs';
 import { ROOT } from './lib/tree.mjs';
-
-const CPUS = { x86_64: 'x64', aarch64: 'arm64' };
-
-/**
- * A Rust target as npm sees it.
- *
- * @param {string} target
- * @returns {{ name: string, os: string, cpu: string, libc?: string }}
- */
-export function platformOf(target) {
-  const [architecture, ...rest] = target.split('-');
-  const cpu = CPUS[architecture];
-  const system = rest.join('-');
-  if (cpu !== undefined && system === 'apple-darwin') return { name: `darwin-${cpu}`, os: 'darwin', cpu };
-  const libc = { 'unknown-linux-gnu': 'glibc', 'unknown-linux-musl': 'musl' }[system];
-  if (cpu === undefined || libc === undefined) throw new StepError(`${target} has no name on npm`);
-  return { name: `linux-${cpu}-${libc === 'musl' ? 'musl' : 'gnu'}`, os: 'linux', cpu, libc };
-}
 
 /**
  * The package.json of one platform's package.

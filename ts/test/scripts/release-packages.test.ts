@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { platformManifest, platformOf, releaseManifest } from '../../../scripts/release-packages.mjs';
+import { platformName, platformOf } from '../../../scripts/lib/platform.mjs';
+import { platformManifest, releaseManifest } from '../../../scripts/release-packages.mjs';
 
 const main = {
   name: 'sluice',
@@ -22,6 +23,13 @@ describe('platformOf', () => {
   it.each(['riscv64gc-unknown-linux-gnu', 'x86_64-pc-windows-msvc'])('refuses %s', (target) => {
     expect(() => platformOf(target)).toThrow(/has no name on npm/);
   });
+});
+
+it('this platform has one of the names that are published', () => {
+  const targets = ['unknown-linux-gnu', 'unknown-linux-musl', 'apple-darwin'].flatMap((system) =>
+    ['x86_64', 'aarch64'].map((cpu) => platformOf(`${cpu}-${system}`).name),
+  );
+  expect(targets).toContain(platformName());
 });
 
 it('a platform package holds the addon, for one platform, without scripts', () => {
