@@ -38,7 +38,7 @@ export async function installPackages() {
   if (isInstalled(lock, readIfPresent(join(ROOT, 'node_modules', '.package-lock.json')))) return false;
   await mustRun(
     'npm',
-    ['ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'],
+    ['ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'],
     { cwd: ROOT },
     'npm could not install the packages. Behind a proxy or a mirror, set `registry` or `proxy` in your ~/.npmrc and try again.',
   );
