@@ -1,1 +1,23 @@
-//! Compiles a snapshot into a plan and holds the named stages of a request.
+//! Compiles a [`sluice_types::Snapshot`] into a [`Plan`] and holds the decisions of a request's life as named, pure
+//! steps: which route, who is asking, may they, which targets, what is sent.
+//!
+//! Absent by design: sockets, timers, randomness and clocks (they come in as arguments), and any change to a plan
+//! after it was compiled. Counters and breakers live in the [`Registry`] and outlive plans.
+
+mod credential;
+mod egress;
+mod keys;
+mod models;
+mod names;
+mod plan;
+mod registry;
+mod routes;
+
+pub use credential::{CredentialError, find_credential};
+pub use egress::{CredentialPlan, ProviderPlan, Scheme, TargetPlan, UpstreamName};
+pub use keys::{Digest, KeyPlan, KeyTable, digest_of};
+pub use models::{ModelMatch, ModelPlan, ModelTable};
+pub use names::NamePattern;
+pub use plan::{Plan, PlanError, compile};
+pub use registry::{Registry, TargetState};
+pub use routes::{RouteMatch, match_route};

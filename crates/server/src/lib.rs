@@ -1,1 +1,35 @@
 //! The data plane: listeners, lanes, upstream pools, relay, drain, metrics and rings.
+//!
+//! [`DataPlane`] owns its threads: one acceptor and a worker per core, each an event loop of its own. A request lives on
+//! one worker from its first byte to its last; [`fast_lane`] shows its life. The rest of the process reaches in through
+//! the methods here and never while a request waits.
+
+mod acceptor;
+mod answer;
+mod buffers;
+mod client;
+mod content_coding;
+mod data_plane;
+mod dispatch;
+mod exchange;
+mod fast_lane;
+mod full_lane;
+mod gate;
+mod h1_answer;
+mod hold;
+mod inflow;
+mod metrics;
+mod models_api;
+mod pool;
+mod refusal;
+mod relay;
+mod request_body;
+mod scratch;
+mod settle;
+mod shared;
+mod stream;
+mod timers;
+mod tls;
+mod worker;
+
+pub use data_plane::{DataPlane, StartError};

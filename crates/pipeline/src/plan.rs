@@ -1,0 +1,113 @@
+use std::collections::HashMap;
+use std::fmt;
+
+use sluice_types::{Model, Settings, Snapshot};
+
+use crate::egress::{ProviderPlan, TargetPlan};
+use crate::keys::KeyTable;
+use crate::models::ModelTable;
+use crate::registry::Registry;
+
+/// A snapshot compiled for look-up. It is never edited, only replaced; a request keeps the plan it began with.
+#[derive(Debug)]
+pub struct Plan {
+    /// `Snapshot::version`
+    pub version: u64,
+    /// Bounds and switches.
+    pub settings: Settings,
+    /// Virtual keys by digest.
+    pub keys: KeyTable,
+    /// Models by name.
+    pub models: ModelTable,
+    /// Providers; targets point into this.
+    pub providers: Vec<ProviderPlan>,
+    /// Targets; models point into this.
+    pub targets: Vec<TargetPlan>,
+}
+
+/// Why a snapshot was refused. Nothing has changed when one is returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError {
+    /// Where in the snapshot, as `models[3].targets[0].provider`.
+    pub path: String,
+    /// Stable code.
+    pub code: &'static str,
+    /// What was expected.
+    pub message: String,
+}
+
+impl PlanError {
+    pub(crate) fn new(path: &str, code: &'static str, message: &str) -> Self {
+        Self { path: path.into(), code, message: message.into() }
+    }
+
+    pub(crate) fn too_many(path: &str) -> Self {
+        Self::new(path, "too_many", "more entries than can be numbered")
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.path, self.message, self.code)
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+/// Compiles a snapshot, finding counters and breakers in `registry`.
+///
+/// # Errors
+/// The first thing that cannot be served, with its place in the snapshot.
+pub fn compile(snapshot: &Snapshot, registry: &Registry) -> Result<Plan, PlanError> {
+    let providers: Vec<ProviderPlan> = snapshot
+        .providers
+        .iter()
+        .enumerate()
+        .map(|(at, provider)| ProviderPlan::compile(provider, at))
+        .collect::<Result<_, _>>()?;
+    let by_id: HashMap<u32, u32> = (0..).zip(&providers).map(|(at, provider)| (provider.id, at)).collect();
+    if by_id.len() != providers.len() {
+        return Err(PlanError::new("providers", "duplicate_id", "two providers have the same id"));
+    }
+    let mut targets = Vec::new();
+    let models = ModelTable::compile(&snapshot.models, |at, model| {
+        compile_tiers(at, model, &by_id, registry, &mut targets)
+    })?;
+    Ok(Plan {
+        version: snapshot.version,
+        settings: snapshot.settings.clone(),
+        keys: KeyTable::compile(&snapshot.keys, registry)?,
+        models,
+        providers,
+        targets,
+    })
+}
+
+fn compile_tiers(
+    at: usize,
+    model: &Model,
+    providers: &HashMap<u32, u32>,
+    registry: &Registry,
+    targets: &mut Vec<TargetPlan>,
+) -> Result<Vec<Vec<u32>>, PlanError> {
+    let mut tiers: Vec<(u32, Vec<u32>)> = Vec::new();
+    for (nth, target) in model.targets.iter().enumerate() {
+        let path = format!("models[{at}].targets[{nth}]");
+        let provider = *providers.get(&target.provider).ok_or_else(|| {
+            PlanError::new(&format!("{path}.provider"), "unknown_provider", "expected the id of a listed provider")
+        })?;
+        if target.id == 0 {
+            return Err(PlanError::new(&format!("{path}.id"), "id_zero", "ids start at 1"));
+        }
+        let index = u32::try_from(targets.len()).map_err(|_| PlanError::too_many("models"))?;
+        targets.push(TargetPlan::compile(target, model.id, provider, registry.target(target.id)));
+        match tiers.last_mut() {
+            Some((tier, members)) if *tier == target.tier => members.push(index),
+            Some((tier, _)) if *tier > target.tier => {
+                return Err(PlanError::new(&format!("{path}.tier"), "tier_order", "expected tiers in rising order"));
+            }
+            _ => tiers.push((target.tier, vec![index])),
+        }
+    }
+    Ok(tiers.into_iter().map(|(_, members)| members).collect())
+}

@@ -1,0 +1,313 @@
+//! Dispatch: sends the request to a target and waits for an answer worth passing on. Until one is, nothing has been
+//! said to the client, so any failure may be answered by trying the next target.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use sluice_limits::{FailureKind, Pass, pick_weighted};
+use sluice_pipeline::{ProviderPlan, TargetPlan, UpstreamName};
+use sluice_types::ErrorKind;
+
+use crate::answer::{Answer, push_decimal};
+use crate::exchange::{Call, Exchange, estimate_prompt};
+use crate::hold::{self, Failure, Held, Source, Verdict};
+use crate::inflow::{Fault, Inflow};
+use crate::metrics::AttemptOutcome;
+use crate::pool::Lease;
+use crate::refusal::{Ended, Refusal};
+use crate::timers::shorter;
+
+/// Attempts at most per request, over all targets.
+const MAX_ATTEMPTS: u32 = 8;
+
+/// Targets of one model that are considered; a bit each.
+const MAX_TARGETS: usize = 64;
+
+/// Slices of a request sent at once: the head, and the body around what is spliced into it.
+const MAX_SLICES: usize = 9;
+
+/// Headers of the client that a provider may see. Everything else, credentials above all, stays here.
+const FORWARDED_HEADERS: [&str; 7] = [
+    "user-agent",
+    "openai-beta",
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "x-client-request-id",
+    "x-sluice-via",
+];
+
+/// A failed attempt, and how it looks to the client if no other target helps.
+struct Failed {
+    outcome: AttemptOutcome,
+    refusal: Refusal,
+}
+
+/// Finds a target that answers. Returns with the answer held (see [`hold`]), nothing of it sent yet.
+pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<'_>) -> Result<Held, Ended> {
+    let (mut tried, mut attempts) = (0, 0);
+    let mut last = Refusal::new(ErrorKind::UpstreamUnreachable, "No target of this model can be used at the moment.");
+    while let Some(target) = choose(x, call, tried) {
+        tried |= target.bit;
+        attempts += 1;
+        let began = Instant::now();
+        x.settlement.begin_attempt(target.index, began);
+        let plan = Rc::clone(x.plan);
+        let (row, cells) = (&plan.plan().targets[target.index as usize], &plan.targets[target.index as usize]);
+        match attempt(x, call, row).await {
+            Ok((held, Verdict::Deliver)) => {
+                row.state.cooldown.record_success(x.worker.monotonic_ns(held.inflow.last_read));
+                return Ok(held);
+            }
+            Ok((held, Verdict::Error { outcome, failure })) => {
+                cells.count_attempt(outcome);
+                if let Some(Failure { kind, retry_after_ns }) = failure {
+                    let now_ns = x.worker.monotonic_ns(held.inflow.last_read);
+                    row.state.cooldown.record_failure(kind, retry_after_ns, now_ns);
+                }
+                // An error answer that no other target can better is the client's to see, as it came.
+                if failure.is_none() || attempts == MAX_ATTEMPTS || !any_left(x, call, tried) {
+                    return Ok(held);
+                }
+                held.discard(provider_of(&plan, row));
+            }
+            Err(None) => {
+                cells.count_attempt(AttemptOutcome::ClientGone);
+                x.settlement.fail(ErrorKind::ClientGone);
+                return Err(Ended::Closed);
+            }
+            Err(Some(failed)) => {
+                cells.count_attempt(failed.outcome);
+                let now_ns = x.worker.monotonic_ns(Instant::now());
+                row.state.cooldown.record_failure(FailureKind::Fault, None, now_ns);
+                last = failed.refusal;
+            }
+        }
+        if attempts == MAX_ATTEMPTS {
+            break;
+        }
+    }
+    Err(last.into())
+}
+
+fn provider_of<'p>(plan: &'p crate::worker::WorkerPlan, target: &TargetPlan) -> &'p ProviderPlan {
+    &plan.plan().providers[target.provider as usize]
+}
+
+struct Choice {
+    index: u32,
+    bit: u64,
+}
+
+/// The next target: by weight among those of the first tier that has any left, leaving out what was tried and what is
+/// cooling down. If all that is left is cooling down, one of them is tried all the same: an answer from a doubtful
+/// target beats none.
+fn choose<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, tried: u64) -> Option<Choice> {
+    let now_ns = x.worker.monotonic_ns(Instant::now());
+    let targets = &x.plan.plan().targets;
+    let mut excluded = tried;
+    while let Some(choice) = choose_from_tiers(x, call, excluded) {
+        match targets[choice.index as usize].state.cooldown.try_pass(now_ns) {
+            Pass::Yes | Pass::Probe => return Some(choice),
+            Pass::No { .. } => excluded |= choice.bit,
+        }
+    }
+    choose_from_tiers(x, call, tried)
+}
+
+fn choose_from_tiers<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, excluded: u64) -> Option<Choice> {
+    let targets = &x.plan.plan().targets;
+    let mut first_bit = 0;
+    for tier in &call.found.model.tiers {
+        let weights = tier.iter().map(|index| targets[*index as usize].weight);
+        if first_bit >= MAX_TARGETS {
+            return None;
+        }
+        if let Some(nth) = pick_weighted(weights, excluded >> first_bit, x.worker.random())
+            && first_bit + nth < MAX_TARGETS
+        {
+            return Some(Choice { index: tier[nth], bit: 1 << (first_bit + nth) });
+        }
+        first_bit += tier.len();
+    }
+    None
+}
+
+/// Whether a target is left that was not tried.
+fn any_left<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, tried: u64) -> bool {
+    choose_from_tiers(x, call, tried).is_some()
+}
+
+/// One attempt at one target. `Err(None)` means the client is gone.
+async fn attempt<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    target: &TargetPlan,
+) -> Result<(Held, Verdict), Option<Failed>> {
+    let plan = Rc::clone(x.plan);
+    let provider = provider_of(&plan, target);
+    let credential = pick_weighted(provider.credential_weights.iter().copied(), 0, x.worker.random()).unwrap_or(0);
+    let mut fresh_only = false;
+    loop {
+        let lease = lease(x, target, fresh_only).await?;
+        let reused = lease.reused;
+        match send_and_await(x, call, target, credential, lease).await {
+            // The provider closed an idle connection just as we used it. Nothing was processed; once more, on a new one.
+            Err(Fault::Broken(_)) if reused => fresh_only = true,
+            Ok(inflow) => {
+                let from = Source { provider, secret: provider.credentials[credential].secret() };
+                return hold::hold(x, call, inflow, from).await.map_err(|fault| failed(fault, provider));
+            }
+            Err(fault) => return Err(failed(fault, provider)),
+        }
+    }
+}
+
+/// A connection to the target's provider: one that is idle, or a new one.
+async fn lease<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    target: &TargetPlan,
+    fresh_only: bool,
+) -> Result<Lease, Option<Failed>> {
+    let pool = &x.plan.pools[target.provider as usize];
+    if !fresh_only && let Some(lease) = pool.take_idle() {
+        return Ok(lease);
+    }
+    let provider = provider_of(x.plan, target);
+    let began = Instant::now();
+    // Boxed, for it is large and rare, and would else make every connection's task as large.
+    let mut connecting = pin!(Box::pin(pool.connect()));
+    let answer = &mut *x.answer;
+    let outcome = x
+        .timer
+        .limit(provider.timeouts.connect_ms, |cx| match connecting.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(Fault::Broken)),
+            Poll::Pending => answer.poll_gone(cx).map(|_| Err(Fault::ClientGone)),
+        })
+        .await;
+    x.settlement.add_wait(began.elapsed());
+    outcome.unwrap_or(Err(Fault::Timeout)).map_err(|fault| failed(fault, provider))
+}
+
+/// Sends the request and waits for the head of the answer.
+async fn send_and_await<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    target: &TargetPlan,
+    credential: usize,
+    mut lease: Lease,
+) -> Result<Inflow, Fault> {
+    let plan = Rc::clone(x.plan);
+    let provider = provider_of(&plan, target);
+    let star;
+    let model = match &target.upstream_name {
+        UpstreamName::AsSent => None,
+        UpstreamName::Fixed(quoted) => Some(&**quoted),
+        UpstreamName::Star => {
+            star = sluice_dialects::json::json_escaped(call.found.star);
+            Some(star.as_str())
+        }
+    };
+    let body = x.request.body();
+    let pieces = call.view.splices(body, model, provider.usage_in_stream);
+    let head = provider.credentials[credential].head(x.route);
+    render_head(x.egress, head, pieces.len_bytes(), x.head, &x.request.bytes, &x.worker.shared.instance);
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    let count = 1 + pieces.as_slices().len();
+    slices[0] = IoSlice::new(x.egress);
+    for (slice, piece) in slices[1..].iter_mut().zip(pieces.as_slices()) {
+        *slice = IoSlice::new(piece);
+    }
+    let write_limit = x.plan.plan().settings.write_timeout_ms;
+    let written = lease.stream().write_all(&mut slices[..count], x.timer, write_limit).await;
+    let reused = lease.reused;
+    if let Err(error) = written {
+        // A provider may refuse a body before it has taken all of it; its reason is then waiting to be read.
+        if reused || error.kind() == io::ErrorKind::TimedOut {
+            return Err(Fault::Broken(error));
+        }
+    }
+    estimate_prompt(x);
+    let sent = Instant::now();
+    let limit_ms = shorter(provider.timeouts.first_byte_ms, provider.timeouts.total_ms);
+    let mut inflow = Inflow::new(lease);
+    let outcome = inflow.read_head(x.upstream_head, x.timer, limit_ms, x.answer).await;
+    let waited = inflow.last_read.saturating_duration_since(sent);
+    match outcome {
+        Ok(()) => {
+            x.settlement.add_wait(waited);
+            x.settlement.first_byte(waited);
+            Ok(inflow)
+        }
+        Err(Fault::Broken(error)) if !inflow.bytes.is_empty() => {
+            // It had begun to answer, so the request may have been processed: not the case of a stale connection.
+            let _ = error;
+            Err(Fault::Invalid("the provider's answer broke off in its head"))
+        }
+        Err(fault) => {
+            x.settlement.add_wait(sent.elapsed());
+            Err(fault)
+        }
+    }
+}
+
+/// Renders the head of the request: the credential's template, the length, and what is passed on from the client.
+fn render_head(
+    out: &mut Vec<u8>,
+    template: &[u8],
+    body_len: usize,
+    client: &sluice_http1::RequestHead,
+    client_bytes: &[u8],
+    instance: &str,
+) {
+    out.clear();
+    out.extend_from_slice(template);
+    out.extend_from_slice(b"content-length: ");
+    push_decimal(out, body_len as u64, 1);
+    out.extend_from_slice(b"\r\nx-sluice-via: ");
+    out.extend_from_slice(instance.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for field in client.fields().iter(client_bytes) {
+        if is_forwarded(field.name) {
+            let (name, value) = (field.name, field.value);
+            out.extend_from_slice(name);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn is_forwarded(name: &[u8]) -> bool {
+    FORWARDED_HEADERS.iter().any(|allowed| allowed.len() == name.len() && name.eq_ignore_ascii_case(allowed.as_bytes()))
+}
+
+/// Puts a fault into the terms of the breaker, the metrics and the client. The message names the provider by its name
+/// in the config, never by host.
+fn failed(fault: Fault, provider: &ProviderPlan) -> Option<Failed> {
+    let name = &provider.name;
+    let (outcome, kind, message) = match fault {
+        Fault::ClientGone => return None,
+        Fault::Timeout => (
+            AttemptOutcome::Timeout,
+            ErrorKind::UpstreamTimeout,
+            format!("The provider `{name}` did not answer in time."),
+        ),
+        Fault::Broken(_) => (
+            AttemptOutcome::Unreachable,
+            ErrorKind::UpstreamUnreachable,
+            format!("The provider `{name}` could not be reached, or closed the connection before it answered."),
+        ),
+        Fault::Invalid(why) => (
+            AttemptOutcome::ServerError,
+            ErrorKind::UpstreamInvalid,
+            format!("The provider `{name}` gave an unusable answer: {why}."),
+        ),
+    };
+    Some(Failed { outcome, refusal: Refusal::new(kind, message) })
+}

@@ -1,0 +1,165 @@
+//! The part of a request's life that both lanes share, from its whole body to the last byte of its answer:
+//! inspect → admit → route → dispatch (fail over before the first byte) → relay → settle.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use sluice_dialects::openai::{self, Endpoint, RequestView};
+use sluice_http1::{RequestHead, ResponseHead};
+use sluice_limits::{LimitKind, Refusal as LimitRefusal};
+use sluice_pipeline::ModelMatch;
+use sluice_types::{ErrorKind, Route, Usage};
+
+use crate::answer::Answer;
+use crate::buffers::Buffer;
+use crate::refusal::{Ended, Refusal};
+use crate::settle::Settlement;
+use crate::timers::Timer;
+use crate::worker::{Worker, WorkerPlan};
+use crate::{dispatch, relay};
+
+/// Bytes of JSON per token, for admission and where a provider reports no usage: between prose (4.2) and code (3.2).
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// A request whose head and body are complete.
+pub(crate) struct Request {
+    /// Raw head and body. Given back as soon as no further attempt can need it.
+    pub(crate) bytes: Buffer,
+    /// Where in `bytes` the body is; `decoded` replaces it.
+    pub(crate) body: std::ops::Range<usize>,
+    /// The body after its content coding was taken off.
+    pub(crate) decoded: Option<Buffer>,
+}
+
+impl Request {
+    pub(crate) fn body(&self) -> &[u8] {
+        self.decoded.as_deref().unwrap_or(&self.bytes[self.body.clone()])
+    }
+
+    /// Gives the memory back. Bytes that follow the body, of a next request sent early, are kept.
+    pub(crate) fn release(&mut self) {
+        self.decoded = None;
+        self.bytes.consume(self.body.end);
+        self.body = 0..0;
+        if self.bytes.is_empty() {
+            self.bytes.release();
+        }
+    }
+}
+
+/// What the stages of one request work on.
+pub(crate) struct Exchange<'x, 'w, A> {
+    pub(crate) worker: &'w Worker,
+    pub(crate) plan: &'x Rc<WorkerPlan>,
+    pub(crate) route: Route,
+    pub(crate) head: &'x RequestHead,
+    pub(crate) request: &'x mut Request,
+    pub(crate) answer: &'x mut A,
+    pub(crate) timer: &'x Timer,
+    pub(crate) settlement: &'x mut Settlement<'w>,
+    /// Head of the provider's answer, reused between requests.
+    pub(crate) upstream_head: &'x mut ResponseHead,
+    /// Head of the request sent to the provider, reused between requests.
+    pub(crate) egress: &'x mut Vec<u8>,
+}
+
+/// Facts the later stages need of the request.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'p> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) view: &'p RequestView,
+    pub(crate) found: ModelMatch<'p, 'p>,
+}
+
+/// Carries a request through to the end of its answer.
+pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), Ended> {
+    let endpoint = endpoint_of(x.route)?;
+    let view = openai::inspect(endpoint, x.request.body()).map_err(|error| {
+        Refusal::new(ErrorKind::InvalidBody, error.message).with_param(error.param)
+    })?;
+    let mut scratch = [0; 256];
+    // The name is copied out, since the request's memory is given back before the answer ends.
+    let name = copy_name(view.model(x.request.body(), &mut [0; 256]), &mut scratch);
+    let plan = Rc::clone(x.plan);
+    let found = find_model(&plan, x.settlement, name)?;
+    x.settlement.set_model(found.model.id, x.request.body().len());
+    admit(&mut x, &view)?;
+    let call = Call { endpoint, view: &view, found };
+    let inflow = dispatch::dispatch(&mut x, call).await?;
+    relay::relay(&mut x, call, inflow).await
+}
+
+fn endpoint_of(route: Route) -> Result<Endpoint, Refusal> {
+    Endpoint::from_route(route).ok_or_else(|| Refusal::new(ErrorKind::UnknownRoute, "This path takes no request body."))
+}
+
+fn copy_name<'s>(name: &str, scratch: &'s mut [u8; 256]) -> &'s str {
+    let copy = &mut scratch[..name.len()];
+    copy.copy_from_slice(name.as_bytes());
+    std::str::from_utf8(copy).expect("a copy of a str is UTF-8")
+}
+
+/// The model a name leads to, if the caller's key may use it. Both failures look the same: a key learns nothing about
+/// models it may not use.
+pub(crate) fn find_model<'p>(
+    plan: &'p WorkerPlan,
+    settlement: &Settlement<'_>,
+    name: &'p str,
+) -> Result<ModelMatch<'p, 'p>, Refusal> {
+    let plan = plan.plan();
+    plan.models
+        .find(name)
+        .filter(|found| match settlement.key() {
+            Some(key) => {
+                let key = plan.keys.get(key);
+                key.allows(name) || key.allows(&found.model.name)
+            }
+            None => true,
+        })
+        .ok_or_else(|| {
+            let message = format!("The model `{name}` does not exist or this key does not have access to it.");
+            Refusal::new(ErrorKind::ModelNotFound, message).with_param(Some("model"))
+        })
+}
+
+/// Reserves what the request may use on the key's limits.
+fn admit<A>(x: &mut Exchange<'_, '_, A>, view: &RequestView) -> Result<(), Refusal> {
+    let input = x.request.body().len() as u64 / BYTES_PER_TOKEN;
+    let input_tokens = u32::try_from(input).unwrap_or(u32::MAX);
+    // Booked in the end only if the provider reports nothing; until it answers, nothing is known to have been used.
+    let Some(key) = x.settlement.key() else { return Ok(()) };
+    let key = x.plan.plan().keys.get(key);
+    let reserve = u64::from(input_tokens) + view.max_output_tokens.unwrap_or(0);
+    let now_ns = x.worker.monotonic_ns(Instant::now());
+    match key.state.admit(&key.limits, reserve, now_ns) {
+        Ok(admitted) => {
+            x.settlement.set_admitted(admitted);
+            Ok(())
+        }
+        Err(refusal) => Err(limit_refusal(&refusal)),
+    }
+}
+
+fn limit_refusal(refusal: &LimitRefusal) -> Refusal {
+    let kind = match refusal.which {
+        LimitKind::Requests => ErrorKind::RequestRateLimited,
+        LimitKind::Tokens => ErrorKind::TokenRateLimited,
+        LimitKind::Concurrency => ErrorKind::ConcurrencyLimited,
+    };
+    let answer = Refusal::new(kind, format!("This key cannot send the request now: {refusal}."));
+    match refusal.retry_after_ns {
+        Some(after) => answer.with_retry_after_ns(after),
+        None => answer,
+    }
+}
+
+/// Tokens to book for bytes nobody counted.
+pub(crate) fn estimate_tokens(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX)
+}
+
+/// Books the prompt as sent, in case the provider never says how long it was.
+pub(crate) fn estimate_prompt<A>(x: &mut Exchange<'_, '_, A>) {
+    let input = estimate_tokens(x.request.body().len() as u64);
+    *x.settlement.estimate() = Usage { input, ..Usage::default() };
+}

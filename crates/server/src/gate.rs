@@ -1,0 +1,141 @@
+//! The gate: who is asking, and for what. Every request passes it before any of its body is read; what is not
+//! expressly public needs a key.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use sluice_http1::{Known, RequestHead};
+use sluice_pipeline::{CredentialError, RouteMatch, digest_of, find_credential, match_route};
+use sluice_types::{ErrorKind, Route};
+
+use crate::refusal::Refusal;
+use crate::settle::Settlement;
+use crate::worker::{Worker, WorkerPlan};
+
+/// Header that carries the ids of the gateways a request has passed.
+const VIA_HEADER: &[u8] = b"x-sluice-via";
+
+/// Gateways a request may pass in all, ours included.
+const MAX_HOPS: usize = 8;
+
+/// What a request that passed the gate asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked<'p> {
+    /// Generate something from a body.
+    Call(Route),
+    /// The list of models.
+    ListModels,
+    /// One model.
+    GetModel(&'p str),
+    /// Whether the process lives.
+    Health,
+    /// Whether it wants traffic.
+    Ready,
+}
+
+/// Lets a request in, or says why not.
+pub(crate) fn pass<'b>(
+    worker: &Worker,
+    plan: &WorkerPlan,
+    head: &RequestHead,
+    bytes: &'b [u8],
+    peer: IpAddr,
+    settlement: &mut Settlement<'_>,
+) -> Result<Asked<'b>, Refusal> {
+    let found = match_route(head.method, head.path(bytes));
+    match found {
+        RouteMatch::Health => return Ok(Asked::Health),
+        RouteMatch::Ready => return Ok(Asked::Ready),
+        RouteMatch::Call(route) => settlement.set_route(route),
+        RouteMatch::ListModels => settlement.set_route(Route::Models),
+        RouteMatch::GetModel(_) => settlement.set_route(Route::Model),
+        RouteMatch::WrongMethod(_) | RouteMatch::Unknown => {}
+    }
+    let caller = authenticate(worker, plan, head, bytes, peer, settlement.started_at_ms())?;
+    settlement.set_caller(caller);
+    refuse_loops(head, bytes, &worker.shared.instance)?;
+    match found {
+        RouteMatch::Call(route) => Ok(Asked::Call(route)),
+        RouteMatch::ListModels => Ok(Asked::ListModels),
+        RouteMatch::GetModel(name) => Ok(Asked::GetModel(name)),
+        RouteMatch::Health => Ok(Asked::Health),
+        RouteMatch::Ready => Ok(Asked::Ready),
+        RouteMatch::WrongMethod(allow) => Err(wrong_method(allow)),
+        RouteMatch::Unknown => Err(Refusal::new(
+            ErrorKind::UnknownRoute,
+            "No such path. This gateway serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses \
+             and /v1/models.",
+        )),
+    }
+}
+
+fn wrong_method(allow: &'static str) -> Refusal {
+    let message = format!("This path takes {allow} only.");
+    Refusal { allow: Some(allow), ..Refusal::new(ErrorKind::MethodNotAllowed, message) }
+}
+
+fn authenticate(
+    worker: &Worker,
+    plan: &WorkerPlan,
+    head: &RequestHead,
+    bytes: &[u8],
+    peer: IpAddr,
+    now_ms: u64,
+) -> Result<Option<u32>, Refusal> {
+    let settings = &plan.plan().settings;
+    let presented = match find_credential(head, bytes) {
+        Ok(presented) => presented,
+        Err(CredentialError::Ambiguous) => {
+            return Err(Refusal::new(
+                ErrorKind::AmbiguousCredentials,
+                "The request carries two different keys. Send one, in one header.",
+            ));
+        }
+        Err(CredentialError::Malformed) => Some(&[][..]),
+    };
+    let Some(presented) = presented else {
+        return if settings.require_key { Err(Refusal::unauthenticated()) } else { Ok(None) };
+    };
+    // Asked before the look-up, so that a guesser learns nothing once it is throttled.
+    let (limit, now_ns) = (settings.max_auth_failures_per_minute, worker.monotonic_ns(Instant::now()));
+    if let Some(wait_ns) = worker.shared.auth_failures.blocked_for(peer, limit, now_ns) {
+        let message = "Too many failed authentications from this address. Try again later.";
+        return Err(Refusal::new(ErrorKind::AuthThrottled, message).with_retry_after_ns(wait_ns));
+    }
+    match plan.plan().keys.find(&digest_of(presented), now_ms) {
+        Some(key) => Ok(Some(key)),
+        None => {
+            worker.shared.auth_failures.record(peer, now_ns);
+            Err(Refusal::unauthenticated())
+        }
+    }
+}
+
+/// A request that has been here before would come again for ever.
+fn refuse_loops(head: &RequestHead, bytes: &[u8], instance: &str) -> Result<(), Refusal> {
+    let mut hops = 0;
+    for field in head.fields().iter(bytes).filter(|field| field.name.eq_ignore_ascii_case(VIA_HEADER)) {
+        for id in field.value.split(|byte| *byte == b',') {
+            hops += 1;
+            if id.trim_ascii() == instance.as_bytes() || hops >= MAX_HOPS {
+                return Err(Refusal::new(
+                    ErrorKind::LoopDetected,
+                    "The request has passed through this gateway before: a provider's base URL leads back here.",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a body that says it is something other than JSON.
+pub(crate) fn check_content_type(head: &RequestHead, bytes: &[u8]) -> Result<(), Refusal> {
+    let Some(content_type) = head.known(bytes, Known::ContentType) else { return Ok(()) };
+    let media = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let is_json = media.eq_ignore_ascii_case(b"application/json")
+        || media.len() > 5 && media[media.len() - 5..].eq_ignore_ascii_case(b"+json");
+    if is_json {
+        return Ok(());
+    }
+    Err(Refusal::new(ErrorKind::InvalidBody, "The body is not JSON. Send it with `Content-Type: application/json`."))
+}

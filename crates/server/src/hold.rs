@@ -1,0 +1,230 @@
+//! Holding back: an answer is not passed on until it is known to be one.
+//!
+//! A body that is no stream is held until it is whole or [`HOLD_BYTES`] of it are there; a client can use no part of a
+//! JSON document, so this costs it nothing, and a truncated, empty or foreign answer can still go to another target. A
+//! stream is held until its first event, so that an error in place of an answer is an HTTP error again.
+
+use sluice_dialects::errors::{http_error_of_event, redact_key};
+use sluice_dialects::openai::body::BodyTap;
+use sluice_dialects::openai::stream::{EventClass, StreamTap};
+use sluice_dialects::sse::{self, Data, EventBoundary};
+use sluice_http1::{Known, ResponseHead};
+use sluice_limits::FailureKind;
+use sluice_pipeline::ProviderPlan;
+
+use crate::answer::{Answer, may_stream};
+use crate::exchange::{Call, Exchange};
+use crate::inflow::{Fault, Inflow};
+use crate::metrics::AttemptOutcome;
+use crate::timers::shorter;
+
+/// How much of a body is held before it is passed on in part.
+const HOLD_BYTES: usize = 64 << 10;
+
+/// An answer that is ready to be passed on, or given up.
+pub(crate) struct Held {
+    pub(crate) inflow: Inflow,
+    pub(crate) body: HeldBody,
+    /// Status to answer with; differs from the provider's where it hid an error behind a 200.
+    pub(crate) status: u16,
+    /// All of the body is in the buffer.
+    pub(crate) whole: bool,
+}
+
+/// What kind of body it is, with the tap that has seen all of it so far.
+pub(crate) enum HeldBody {
+    /// Passed on as bytes.
+    Document(BodyTap),
+    /// Passed on event by event.
+    Events { tap: StreamTap, boundary: EventBoundary },
+    /// In a content coding we cannot look into, or an error: passed on as it is.
+    Opaque,
+}
+
+/// A failure that the breaker of a target counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    /// How long the target asked to be left alone.
+    pub(crate) retry_after_ns: Option<u64>,
+}
+
+/// What is known of a held answer.
+pub(crate) enum Verdict {
+    /// An answer.
+    Deliver,
+    /// An error answer; with a `failure`, one that another target may not give.
+    Error { outcome: AttemptOutcome, failure: Option<Failure> },
+}
+
+impl Held {
+    /// Gives the answer up. If it was read to its end, its connection is kept.
+    pub(crate) fn discard(self, provider: &ProviderPlan) {
+        self.inflow.finish(provider.max_idle_per_worker);
+    }
+}
+
+/// Who is answering.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'p> {
+    pub(crate) provider: &'p ProviderPlan,
+    /// The plain key that was sent, to mask it where the provider repeats it.
+    pub(crate) secret: &'p str,
+}
+
+/// Reads on until the answer is worth passing on.
+pub(crate) async fn hold<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    inflow: Inflow,
+    from: Source<'_>,
+) -> Result<(Held, Verdict), Fault> {
+    match x.upstream_head.status {
+        200..=299 if is_event_stream(x.upstream_head, &inflow.bytes) && may_stream(x.route) => {
+            hold_stream(x, call, inflow, from.provider).await
+        }
+        200..=299 => hold_document(x, inflow, from.provider).await,
+        300..=399 => Err(Fault::Invalid("the provider redirected the request, which is never followed")),
+        _ => hold_error(x, inflow, from).await,
+    }
+}
+
+fn is_event_stream(head: &ResponseHead, bytes: &[u8]) -> bool {
+    let content_type = head.known(bytes, Known::ContentType).unwrap_or_default();
+    content_type.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+        && !is_encoded(head, bytes)
+}
+
+fn is_encoded(head: &ResponseHead, bytes: &[u8]) -> bool {
+    head.known(bytes, Known::ContentEncoding).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// The longest wait for the next bytes of a body.
+pub(crate) fn body_limit<A>(x: &Exchange<'_, '_, A>, provider: &ProviderPlan) -> u32 {
+    shorter(provider.timeouts.between_chunks_ms, x.settlement.left_of_ms(provider.timeouts.total_ms))
+}
+
+/// Holds a body until it is whole or long enough.
+async fn read_held<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    inflow: &mut Inflow,
+    provider: &ProviderPlan,
+) -> Result<(), Fault> {
+    let began = std::time::Instant::now();
+    let read_anything = !inflow.is_done();
+    while !inflow.is_done() && inflow.bytes.len() < x.upstream_head.head_len + HOLD_BYTES {
+        if let Some(remaining) = inflow.remaining_length() {
+            // One buffer of the right size instead of several doublings.
+            let wanted = usize::try_from(remaining).unwrap_or(HOLD_BYTES).min(HOLD_BYTES);
+            inflow.bytes.reserve(wanted.max(1));
+        }
+        let limit_ms = body_limit(x, provider);
+        inflow.read_body(x.timer, limit_ms, x.answer).await?;
+    }
+    if read_anything {
+        x.settlement.add_wait(inflow.last_read.saturating_duration_since(began));
+    }
+    Ok(())
+}
+
+async fn hold_document<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    mut inflow: Inflow,
+    provider: &ProviderPlan,
+) -> Result<(Held, Verdict), Fault> {
+    read_held(x, &mut inflow, provider).await?;
+    let (status, whole) = (x.upstream_head.status, inflow.is_done());
+    let body = &inflow.bytes[x.upstream_head.head_len..];
+    if is_encoded(x.upstream_head, &inflow.bytes) {
+        return Ok((Held { inflow, body: HeldBody::Opaque, status, whole }, Verdict::Deliver));
+    }
+    if !body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'{') {
+        return Err(Fault::Invalid("the provider answered with something other than a JSON object"));
+    }
+    let mut tap = BodyTap::new();
+    tap.feed(body);
+    if whole && !tap.facts().complete {
+        return Err(Fault::Invalid("the provider's answer is cut short"));
+    }
+    Ok((Held { inflow, body: HeldBody::Document(tap), status, whole }, Verdict::Deliver))
+}
+
+async fn hold_stream<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    mut inflow: Inflow,
+    provider: &ProviderPlan,
+) -> Result<(Held, Verdict), Fault> {
+    let head_len = x.upstream_head.head_len;
+    let mut boundary = EventBoundary::new();
+    let began = std::time::Instant::now();
+    let class = loop {
+        let body = &inflow.bytes[head_len..];
+        let whole = boundary.whole_events(body);
+        let first = sse::events(&body[..whole]).find(|event| event.data() != Data::None);
+        if let Some(event) = first {
+            // A tap of its own: the stream is tapped from its beginning when it is relayed.
+            break StreamTap::new(call.endpoint).event(&event);
+        }
+        if inflow.is_done() {
+            return Err(Fault::Invalid("the provider's stream ended before its first event"));
+        }
+        if body.len() > x.plan.plan().settings.max_event_bytes as usize {
+            return Err(Fault::Invalid("the provider's first event is too long"));
+        }
+        let limit_ms = body_limit(x, provider);
+        inflow.read_body(x.timer, limit_ms, x.answer).await?;
+    };
+    x.settlement.add_wait(inflow.last_read.saturating_duration_since(began));
+    if class == EventClass::Error {
+        return Ok(error_from_stream(x, call, inflow));
+    }
+    let body = HeldBody::Events { tap: StreamTap::new(call.endpoint), boundary: EventBoundary::new() };
+    Ok((Held { inflow, body, status: x.upstream_head.status, whole: false }, Verdict::Deliver))
+}
+
+/// An error that a provider put into a stream with status 200 becomes the HTTP error it should have been.
+fn error_from_stream<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, mut inflow: Inflow) -> (Held, Verdict) {
+    let head_len = x.upstream_head.head_len;
+    let body = &inflow.bytes[head_len..];
+    let mut data = Vec::new();
+    if let Some(event) = sse::events(body).find(|event| event.data() != Data::None) {
+        event.join_data(&mut data);
+    }
+    let (status, document) = http_error_of_event(call.endpoint, &data);
+    inflow.replace_body(head_len, &document);
+    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status);
+    (Held { inflow, body: HeldBody::Opaque, status, whole: true }, verdict)
+}
+
+async fn hold_error<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    mut inflow: Inflow,
+    from: Source<'_>,
+) -> Result<(Held, Verdict), Fault> {
+    read_held(x, &mut inflow, from.provider).await?;
+    let (head_len, status, whole) = (x.upstream_head.head_len, x.upstream_head.status, inflow.is_done());
+    if whole {
+        redact_key(&mut inflow.bytes[head_len..], from.secret);
+    }
+    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status);
+    Ok((Held { inflow, body: HeldBody::Opaque, status, whole }, verdict))
+}
+
+/// Nanoseconds the provider asks to be left alone, from `retry-after-ms` or `retry-after` in seconds.
+fn retry_after_ns(head: &ResponseHead, bytes: &[u8]) -> Option<u64> {
+    let number = |known| head.known(bytes, known).and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
+    let from_ms = number(Known::RetryAfterMs).map(|ms| ms.saturating_mul(1_000_000));
+    from_ms.or_else(|| number(Known::RetryAfter).map(|seconds| seconds.saturating_mul(1_000_000_000)))
+}
+
+fn error_verdict(head: &ResponseHead, bytes: &[u8], status: u16) -> Verdict {
+    match status {
+        429 => Verdict::Error {
+            outcome: AttemptOutcome::RateLimited,
+            failure: Some(Failure { kind: FailureKind::RateLimited, retry_after_ns: retry_after_ns(head, bytes) }),
+        },
+        408 | 500.. => Verdict::Error { outcome: AttemptOutcome::ServerError, failure: Some(Failure { kind: FailureKind::Fault, retry_after_ns: None }) },
+        _ => Verdict::Error { outcome: AttemptOutcome::ClientError, failure: None },
+    }
+}

@@ -1,0 +1,294 @@
+//! Relay: passes a held answer on, bytes untouched, and reads off it what it cost.
+
+use std::time::Instant;
+
+use sluice_dialects::errors::openai_stream_error;
+use sluice_dialects::openai::Endpoint;
+use sluice_dialects::openai::body::BodyTap;
+use sluice_dialects::openai::stream::{EventClass, StreamTap};
+use sluice_dialects::sse::{self, EventBoundary};
+use sluice_http1::{Field, ResponseHead};
+use sluice_types::ErrorKind;
+
+use crate::answer::{Answer, BodyLength, ClientGone, push_own_headers};
+use crate::exchange::{Call, Exchange, estimate_tokens};
+use crate::hold::{Held, HeldBody, body_limit};
+use crate::inflow::{Fault, Inflow};
+use crate::metrics::AttemptOutcome;
+use crate::refusal::Ended;
+use crate::timers::shorter;
+
+/// After a stream's own end marker the provider gets this long to end its framing, so that the connection can be kept.
+const AFTER_END_MS: u32 = 1_000;
+
+/// Headers of a provider that mean its own site, not the answer: cookies and transport policy would bind the client to
+/// a host it never spoke to.
+const DROPPED_HEADERS: [&str; 5] =
+    ["set-cookie", "alt-svc", "strict-transport-security", "content-length", "x-sluice-request-id"];
+
+/// Passes the answer on to its end.
+pub(crate) async fn relay<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    held: Held,
+) -> Result<(), Ended> {
+    // Nothing can be tried again from here on, so the request's memory is free.
+    x.request.release();
+    let max_idle = x.settlement.provider().map_or(0, |provider| provider.max_idle_per_worker);
+    if held.status >= 400 {
+        x.settlement.fail(ErrorKind::UpstreamError);
+    }
+    let outcome = match held.body {
+        HeldBody::Events { tap, boundary } => {
+            let strip_usage = !call.view.include_usage;
+            let mut stream = StreamRelay { tap, boundary, inflow: held.inflow, endpoint: call.endpoint, strip_usage, marked_end: false };
+            stream.run(x, held.status).await.map(|()| stream.inflow)
+        }
+        HeldBody::Document(tap) => relay_document(x, held.inflow, held.status, held.whole, Some(tap)).await,
+        HeldBody::Opaque => relay_document(x, held.inflow, held.status, held.whole, None).await,
+    };
+    match outcome {
+        Ok(inflow) => {
+            if held.status < 400 {
+                x.settlement.count_attempt(AttemptOutcome::Ok);
+            }
+            inflow.finish(max_idle);
+            Ok(())
+        }
+        Err(broken) => {
+            let (attempt, kind) = match broken {
+                Broken::Client => (AttemptOutcome::ClientGone, ErrorKind::ClientGone),
+                Broken::Provider => (AttemptOutcome::Truncated, ErrorKind::UpstreamTruncated),
+            };
+            x.settlement.count_attempt(attempt);
+            x.settlement.fail(kind);
+            Err(Ended::Closed)
+        }
+    }
+}
+
+/// Why an answer that had begun did not end well.
+enum Broken {
+    Client,
+    Provider,
+}
+
+impl From<ClientGone> for Broken {
+    fn from(_: ClientGone) -> Self {
+        Self::Client
+    }
+}
+
+/// Sends status and headers with the first bytes of the body.
+async fn send_head<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    status: u16,
+    inflow_bytes: &[u8],
+    length: BodyLength,
+    body: std::ops::Range<usize>,
+    last: bool,
+) -> Result<(), ClientGone> {
+    let own = x.settlement.own_time(Instant::now());
+    x.settlement.answer_begins(status, own);
+    let out = x.answer.begin(status);
+    let has_request_id = push_kept_headers(out, x.upstream_head, inflow_bytes);
+    push_own_headers(out, x.settlement, has_request_id, own);
+    x.settlement.add_response_bytes(body.len());
+    x.answer.send_head(length, &inflow_bytes[body], last).await
+}
+
+/// Appends the provider's headers that are the answer's own; tells whether a request id is among them.
+fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8]) -> bool {
+    let mut has_request_id = false;
+    for Field { name, value, .. } in head.fields().end_to_end(bytes) {
+        if DROPPED_HEADERS.iter().any(|dropped| name.eq_ignore_ascii_case(dropped.as_bytes())) {
+            continue;
+        }
+        has_request_id |= name.eq_ignore_ascii_case(b"x-request-id");
+        out.extend_from_slice(name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    }
+    has_request_id
+}
+
+/// Relays a body that is no stream. `tap` reads its usage; without one it is an error or cannot be looked into.
+async fn relay_document<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    mut inflow: Inflow,
+    status: u16,
+    whole: bool,
+    mut tap: Option<BodyTap>,
+) -> Result<Inflow, Broken> {
+    let head_len = x.upstream_head.head_len;
+    let held = inflow.bytes.len() - head_len;
+    if whole {
+        book_document(x, status, held as u64, tap);
+        let bytes = &inflow.bytes;
+        send_head(x, status, bytes, BodyLength::Known(held as u64), head_len..bytes.len(), true).await?;
+        return Ok(inflow);
+    }
+    let length = match inflow.remaining_length() {
+        Some(remaining) => BodyLength::Known(held as u64 + remaining),
+        None => BodyLength::Unknown,
+    };
+    let bytes = &inflow.bytes;
+    send_head(x, status, bytes, length, head_len..bytes.len(), false).await?;
+    let mut sent = held as u64;
+    let limit = x.plan.plan().settings.max_response_body_bytes;
+    loop {
+        inflow.bytes.consume(inflow.bytes.len());
+        if inflow.is_done() {
+            break;
+        }
+        let limit_ms = x.settlement.provider().map_or(0, |provider| body_limit(x, provider));
+        match inflow.read_body(x.timer, limit_ms, x.answer).await {
+            Ok(()) => {}
+            Err(Fault::ClientGone) => return Err(Broken::Client),
+            Err(_) => return break_off(x, sent).await,
+        }
+        sent += inflow.bytes.len() as u64;
+        if sent > limit {
+            return break_off(x, sent).await;
+        }
+        if let Some(tap) = &mut tap {
+            tap.feed(&inflow.bytes);
+        }
+        x.settlement.add_response_bytes(inflow.bytes.len());
+        x.answer.send(&inflow.bytes, inflow.is_done()).await?;
+    }
+    book_document(x, status, sent, tap);
+    Ok(inflow)
+}
+
+async fn break_off<A: Answer>(x: &mut Exchange<'_, '_, A>, sent: u64) -> Result<Inflow, Broken> {
+    x.settlement.estimate().output = estimate_tokens(sent);
+    x.answer.break_off(&[]).await;
+    Err(Broken::Provider)
+}
+
+/// Books what a document says it cost, or an estimate of a successful one that does not say. An error costs nothing.
+fn book_document<A>(x: &mut Exchange<'_, '_, A>, status: u16, body_bytes: u64, tap: Option<BodyTap>) {
+    match tap.and_then(|tap| tap.finish().usage) {
+        Some(usage) => x.settlement.set_usage(usage),
+        None if status < 400 => x.settlement.estimate().output = estimate_tokens(body_bytes),
+        None => *x.settlement.estimate() = sluice_types::Usage::default(),
+    }
+}
+
+/// A stream on its way through, in whole events only. No client can use a part of an event, so holding one back until
+/// its end delays nothing; and it lets the usage event be taken out and keeps half an event from ever being sent.
+struct StreamRelay {
+    tap: StreamTap,
+    boundary: EventBoundary,
+    inflow: Inflow,
+    endpoint: Endpoint,
+    strip_usage: bool,
+    /// The stream's own end marker has been seen.
+    marked_end: bool,
+}
+
+/// What waiting for more of a stream came to.
+enum More {
+    Arrived,
+    /// Nothing more will come, and the answer was complete before.
+    Ended,
+}
+
+impl StreamRelay {
+    async fn run<A: Answer>(&mut self, x: &mut Exchange<'_, '_, A>, status: u16) -> Result<(), Broken> {
+        x.settlement.set_streaming();
+        let mut from = x.upstream_head.head_len;
+        let mut head_sent = false;
+        loop {
+            let whole = from + self.take_whole_events(from);
+            let done = self.inflow.is_done();
+            let to = if done { self.inflow.bytes.len() } else { whole };
+            let last = done && self.tap.finished();
+            let bytes = &self.inflow.bytes;
+            if !head_sent {
+                send_head(x, status, bytes, BodyLength::Unknown, from..to, last).await?;
+                head_sent = true;
+            } else if to > from || last {
+                x.settlement.add_response_bytes(to - from);
+                x.answer.send(&bytes[from..to], last).await?;
+            }
+            self.inflow.bytes.consume(to);
+            from = 0;
+            self.book(x);
+            if last {
+                return Ok(());
+            }
+            if let More::Ended = self.read_more(x).await? {
+                x.answer.send(&[], true).await?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Taps the whole events behind `from`, takes out the usage event if nobody asked for it, and returns how many
+    /// bytes may be sent.
+    fn take_whole_events(&mut self, from: usize) -> usize {
+        let whole = self.boundary.whole_events(&self.inflow.bytes[from..]);
+        self.boundary.consumed(whole);
+        let mut stripped = None;
+        let mut at = from;
+        for event in sse::events(&self.inflow.bytes[from..from + whole]) {
+            let len = event.bytes.len();
+            match self.tap.event(&event) {
+                EventClass::UsageOnly if self.strip_usage => stripped = Some(at..at + len),
+                EventClass::Done => self.marked_end = true,
+                _ => {}
+            }
+            at += len;
+        }
+        let Some(range) = stripped else { return whole };
+        let len = range.len();
+        self.inflow.bytes.remove(range);
+        whole - len
+    }
+
+    /// Waits for more. A stream that breaks before its answer is complete is broken off towards the client too.
+    async fn read_more<A: Answer>(&mut self, x: &mut Exchange<'_, '_, A>) -> Result<More, Broken> {
+        if self.inflow.is_done() {
+            return self.break_off(x, "The provider's stream ended before its answer was complete.").await;
+        }
+        if self.inflow.bytes.is_empty() {
+            self.inflow.bytes.release();
+        }
+        if self.inflow.bytes.len() > x.plan.plan().settings.max_event_bytes as usize {
+            return self.break_off(x, "The provider sent an event that is longer than this gateway passes on.").await;
+        }
+        let mut limit_ms = x.settlement.provider().map_or(0, |provider| body_limit(x, provider));
+        if self.marked_end {
+            limit_ms = shorter(limit_ms, AFTER_END_MS);
+        }
+        match self.inflow.read_body(x.timer, limit_ms, x.answer).await {
+            Ok(()) => Ok(More::Arrived),
+            Err(Fault::ClientGone) => Err(Broken::Client),
+            Err(_) if self.tap.finished() => Ok(More::Ended),
+            Err(Fault::Timeout) => {
+                self.break_off(x, "The provider stopped sending in the middle of its answer.").await
+            }
+            Err(_) => self.break_off(x, "The provider closed the connection in the middle of its answer.").await,
+        }
+    }
+
+    /// Tells the client in its own dialect that the answer is not whole, and ends it so that no client can miss it.
+    async fn break_off<A: Answer>(&self, x: &mut Exchange<'_, '_, A>, message: &str) -> Result<More, Broken> {
+        let mut event = Vec::new();
+        let number = self.tap.next_sequence_number();
+        openai_stream_error(&mut event, self.endpoint, ErrorKind::UpstreamTruncated, message, number);
+        x.answer.break_off(&event).await;
+        Err(Broken::Provider)
+    }
+
+    /// Books what the stream has cost so far, so that it is known however it ends.
+    fn book<A>(&self, x: &mut Exchange<'_, '_, A>) {
+        match self.tap.usage() {
+            Some(usage) => x.settlement.set_usage(usage),
+            None => x.settlement.estimate().output = estimate_tokens(self.tap.output_bytes()),
+        }
+    }
+}

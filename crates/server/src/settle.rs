@@ -1,0 +1,257 @@
+//! Settlement: what a request costs is written down exactly once, on every way out.
+//!
+//! A [`Settlement`] is made when a request begins and does its work when it is dropped, so no return, error, panic or
+//! disappearing client can forget it: limits are settled with what was used, counters are raised, and, once the caller
+//! is known, a usage record goes into the ring.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use sluice_limits::Admitted;
+use sluice_pipeline::ProviderPlan;
+use sluice_types::{ErrorKind, Route, Usage, UsageRecord, flags};
+
+use crate::metrics::AttemptOutcome;
+use crate::worker::{Worker, WorkerPlan, wall_clock_ms};
+
+/// The books of one request.
+pub(crate) struct Settlement<'w> {
+    worker: &'w Worker,
+    plan: Rc<WorkerPlan>,
+    record: UsageRecord,
+    started: Instant,
+    /// Time spent waiting for others: the client's body, connections, the provider.
+    waited: Duration,
+    route: Route,
+    /// Who is asking is known, so a record is written. Refusals before that are counted only, or strangers could fill
+    /// the store.
+    admitted_caller: bool,
+    /// Index of the authenticated key; absent where keys are not required and none was sent.
+    key: Option<u32>,
+    admitted: Option<Admitted>,
+    /// Index of the target that is answering, and when it was sent the request.
+    target: Option<(u32, Instant)>,
+    usage: Option<Usage>,
+    /// What to book where the provider reports nothing.
+    estimate: Usage,
+    streaming: bool,
+    error: Option<ErrorKind>,
+}
+
+impl<'w> Settlement<'w> {
+    pub(crate) fn begin(worker: &'w Worker, plan: Rc<WorkerPlan>, started: Instant) -> Self {
+        worker.cells.active_requests.add(1);
+        let record =
+            UsageRecord { request_id: worker.next_request_id(), started_at_ms: wall_clock_ms(), ..Default::default() };
+        Self {
+            worker,
+            plan,
+            record,
+            started,
+            waited: Duration::ZERO,
+            route: Route::None,
+            admitted_caller: false,
+            key: None,
+            admitted: None,
+            target: None,
+            usage: None,
+            estimate: Usage::default(),
+            streaming: false,
+            error: None,
+        }
+    }
+
+    pub(crate) fn request_id(&self) -> &[u8; 16] {
+        &self.record.request_id
+    }
+
+    pub(crate) fn set_route(&mut self, route: Route) {
+        self.route = route;
+    }
+
+    /// Who is asking: the index of a key, or nobody in particular where keys are not required.
+    pub(crate) fn set_caller(&mut self, key: Option<u32>) {
+        self.admitted_caller = true;
+        self.key = key;
+        self.record.key_id = key.map_or(0, |index| self.plan.plan().keys.get(index).id);
+    }
+
+    /// When the request began, milliseconds since 1970.
+    pub(crate) fn started_at_ms(&self) -> u64 {
+        self.record.started_at_ms
+    }
+
+    pub(crate) fn key(&self) -> Option<u32> {
+        self.key
+    }
+
+    /// Books what the key's limits have let in.
+    pub(crate) fn set_admitted(&mut self, admitted: Admitted) {
+        self.admitted = Some(admitted);
+    }
+
+    pub(crate) fn set_model(&mut self, model_id: u32, request_bytes: usize) {
+        self.record.model_id = model_id;
+        self.record.request_bytes = saturate(request_bytes as u64);
+    }
+
+    /// An attempt at a target begins.
+    pub(crate) fn begin_attempt(&mut self, target: u32, now: Instant) {
+        let plan = self.plan.plan();
+        let row = &plan.targets[target as usize];
+        self.record.target_id = row.id;
+        self.record.provider_id = plan.providers[row.provider as usize].id;
+        self.record.attempts = self.record.attempts.saturating_add(1);
+        self.target = Some((target, now));
+    }
+
+    /// The first byte of the answer came `after` the request was sent.
+    pub(crate) fn first_byte(&mut self, after: Duration) {
+        self.record.first_byte_us = micros(after);
+        if let Some((target, _)) = self.target {
+            self.plan.targets[target as usize].first_byte.observe(after.as_micros() as u64);
+        }
+    }
+
+    /// Time that was somebody else's.
+    pub(crate) fn add_wait(&mut self, waited: Duration) {
+        self.waited += waited;
+    }
+
+    /// The gateway's own time so far.
+    pub(crate) fn own_time(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started).saturating_sub(self.waited)
+    }
+
+    /// What is left of a limit on the whole exchange; 0 for no limit, and at least 1 where there is one.
+    pub(crate) fn left_of_ms(&self, total_ms: u32) -> u32 {
+        if total_ms == 0 {
+            return 0;
+        }
+        let elapsed = u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX);
+        total_ms.saturating_sub(elapsed).max(1)
+    }
+
+    /// The provider that is answering.
+    pub(crate) fn provider(&self) -> Option<&ProviderPlan> {
+        let plan = self.plan.plan();
+        self.target.map(|(target, _)| &plan.providers[plan.targets[target as usize].provider as usize])
+    }
+
+    /// How the attempt that is answering came out.
+    pub(crate) fn count_attempt(&self, outcome: AttemptOutcome) {
+        if let Some((target, _)) = self.target {
+            self.plan.targets[target as usize].count_attempt(outcome);
+        }
+    }
+
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// The head of the answer goes out now.
+    pub(crate) fn answer_begins(&mut self, status: u16, own_time: Duration) {
+        self.record.status = status;
+        self.record.gateway_us = micros(own_time);
+    }
+
+    pub(crate) fn set_streaming(&mut self) {
+        if !self.streaming {
+            self.streaming = true;
+            self.record.flags |= flags::STREAM;
+            self.worker.cells.active_streams.add(1);
+        }
+    }
+
+    pub(crate) fn add_response_bytes(&mut self, count: usize) {
+        self.record.response_bytes = self.record.response_bytes.saturating_add(saturate(count as u64));
+    }
+
+    /// What the provider reported; later reports of one stream merge into earlier ones.
+    pub(crate) fn set_usage(&mut self, usage: Usage) {
+        self.usage.get_or_insert_default().merge_max(usage);
+    }
+
+    /// What to book if the provider reports nothing: the prompt once it was sent, the output as it arrives.
+    pub(crate) fn estimate(&mut self) -> &mut Usage {
+        &mut self.estimate
+    }
+
+    pub(crate) fn fail(&mut self, kind: ErrorKind) {
+        self.error = Some(kind);
+        match kind {
+            ErrorKind::ClientGone => self.record.flags |= flags::CLIENT_ABORTED,
+            ErrorKind::UpstreamTruncated => self.record.flags |= flags::TRUNCATED,
+            _ => {}
+        }
+    }
+
+    fn final_usage(&mut self) -> Usage {
+        let usage = self.usage.unwrap_or_else(|| {
+            if self.estimate != Usage::default() {
+                self.record.flags |= flags::ESTIMATED;
+            }
+            self.estimate
+        });
+        let record = &mut self.record;
+        record.input_tokens = usage.input;
+        record.cached_input_tokens = usage.cached_input;
+        record.cache_write_tokens = usage.cache_write;
+        record.output_tokens = usage.output;
+        record.reasoning_tokens = usage.reasoning;
+        usage
+    }
+
+    fn settle_limits(&mut self, usage: &Usage, now: Instant) {
+        let (Some(key), Some(admitted)) = (self.key, self.admitted.take()) else { return };
+        let key = self.plan.plan().keys.get(key);
+        key.state.settle(&key.limits, admitted, usage.total(), self.worker.monotonic_ns(now));
+    }
+}
+
+impl Drop for Settlement<'_> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        let cells = &self.worker.cells;
+        cells.active_requests.sub(1);
+        if self.streaming {
+            cells.active_streams.sub(1);
+        }
+        if self.record.status == 0 {
+            // Nothing was answered: either the client left first, or a defect of ours unwinds through here.
+            let kind = if std::thread::panicking() { ErrorKind::Internal } else { ErrorKind::ClientGone };
+            let kind = *self.error.get_or_insert(kind);
+            self.record.status = kind.status();
+        }
+        let usage = self.final_usage();
+        self.settle_limits(&usage, now);
+        let record = &mut self.record;
+        record.route = self.route as u8;
+        record.error = self.error.map_or(0, |kind| kind as u8);
+        record.duration_us = micros(now.saturating_duration_since(self.started));
+        let cells = &self.worker.cells;
+        cells.count_request(self.route, record.status);
+        if let Some(kind) = self.error {
+            cells.count_error(kind);
+        }
+        if record.gateway_us > 0 {
+            cells.gateway.observe(record.gateway_us.into());
+        }
+        if let Some((target, sent)) = self.target {
+            let target = &self.plan.targets[target as usize];
+            target.count_tokens(&usage);
+            target.upstream.observe(now.saturating_duration_since(sent).as_micros() as u64);
+        }
+        if self.admitted_caller {
+            self.worker.record(record);
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u32 {
+    saturate(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn saturate(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
