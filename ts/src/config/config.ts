@@ -53,7 +53,9 @@ export interface ProviderConfig {
   /** Null for the built-in demo provider, whose address is known once it runs. */
   readonly baseUrl: string | null;
   readonly auth:
-    { readonly kind: 'bearer' } | { readonly kind: 'header'; readonly name: string } | { readonly kind: 'none' };
+    | { readonly kind: 'bearer' }
+    | { readonly kind: 'header'; readonly name: string }
+    | { readonly kind: 'none' };
   readonly keys: readonly ProviderKeyConfig[];
   /** Names in lower case. */
   readonly headers: readonly { readonly name: string; readonly value: string }[];

@@ -12,9 +12,11 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  visit,
   type Document,
   type Node,
   type YAMLError,
+  type YAMLWarning,
 } from 'yaml';
 import type { DocumentPath } from './wording.js';
 
@@ -56,7 +58,10 @@ export function readDocument(text: string): SourceDocument {
   }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, strict: true });
-  const problems = document.errors.map((error) => syntaxProblem(error, lines));
+  const problems = [
+    ...[...document.errors, ...document.warnings].map((error) => syntaxProblem(error, lines)),
+    ...unknownAliases(document, lines),
+  ];
   const position = (path: DocumentPath, part: Part): Position | null => locate(document, lines, path, part);
   if (problems.length > 0) return { value: undefined, problems, position };
   return { ...plainData(document), position };
@@ -73,10 +78,14 @@ function plainData(document: Document): Pick<SourceDocument, 'value' | 'problems
   }
 }
 
+const UNKNOWN_ALIAS =
+  'found an alias (*name) without its anchor (&name) before it; text that begins with * needs quotes';
+
 const SYNTAX: Readonly<Partial<Record<YAMLError['code'], string>>> = {
-  BAD_ALIAS: 'found an alias (*name) without its anchor (&name) before it; a value that starts with * needs quotes',
+  BAD_ALIAS: UNKNOWN_ALIAS,
   ALIAS_PROPS: 'found an alias with a tag or an anchor, expected the alias alone',
-  BAD_INDENT: 'found wrong indentation, expected every entry of one mapping in the same column',
+  BAD_INDENT:
+    'found wrong indentation or an unclosed bracket or brace, expected every entry of one mapping in the same column',
   BAD_DQ_ESCAPE: 'found an unknown escape in double quotes; single quotes take everything as it is',
   BAD_SCALAR_START: 'found a character that cannot begin a plain value, expected quotes around the value',
   BLOCK_AS_IMPLICIT_KEY:
@@ -89,12 +98,25 @@ const SYNTAX: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   MULTIPLE_DOCS: 'found a second document (---), expected one',
   TAB_AS_INDENT: 'found a tab as indentation, expected spaces',
   TAG_RESOLVE_FAILED: 'found an unknown tag (!name), expected plain values',
-  UNEXPECTED_TOKEN: 'found something that does not belong here, expected "key: value"',
+  UNEXPECTED_TOKEN:
+    'found something that does not belong here, expected "key: value"; text that begins with *, &, !, % or @ needs quotes',
 };
 
-function syntaxProblem(error: YAMLError, lines: LineCounter): SyntaxProblem {
+function syntaxProblem(error: YAMLError | YAMLWarning, lines: LineCounter): SyntaxProblem {
   const message = SYNTAX[error.code] ?? 'found text that is not YAML, expected "key: value"';
   return { position: at(lines, error.pos[0]), message };
+}
+
+function unknownAliases(document: Document, lines: LineCounter): SyntaxProblem[] {
+  const found: SyntaxProblem[] = [];
+  visit(document, {
+    Alias: (_key, alias) => {
+      if (alias.resolve(document) === undefined) {
+        found.push({ position: at(lines, rangeStart(alias) ?? 0), message: UNKNOWN_ALIAS });
+      }
+    },
+  });
+  return found;
 }
 
 /** Follows the path through the parsed nodes; stops at the last node that exists. */

@@ -7,10 +7,9 @@ import { resolve } from 'node:path';
 import type { ConfigProblem } from '../governance/ports.js';
 import type { Config } from './config.js';
 import { DEFAULTS } from './defaults.js';
-import { readDocument } from './document.js';
+import { readDocument, type Position } from './document.js';
 import { Problems } from './problems.js';
 import { reasonOf, ReferenceReader, type Surroundings } from './references.js';
-import type { RawConfig } from './schema.js';
 import { readBounds, readProcess } from './section-bounds.js';
 import { readKeys } from './section-keys.js';
 import { readListeners } from './section-listeners.js';
@@ -18,6 +17,7 @@ import { readModels } from './section-models.js';
 import { providerNames, readProviders } from './section-providers.js';
 import { section, type Reading } from './section.js';
 import { validateShape } from './validate.js';
+import type { DocumentPath } from './wording.js';
 
 /** What came of reading a configuration. */
 export interface LoadResult {
@@ -25,17 +25,21 @@ export interface LoadResult {
   readonly config: Config | null;
   /** Errors and warnings in the order of the text. */
   readonly problems: readonly ConfigProblem[];
+  /** Every file that was read or looked for, the configuration included, absolute. */
+  readonly files: readonly string[];
+  /** Where a path of the configuration is in its text. */
+  readonly position: (path: DocumentPath) => Position | null;
 }
 
 /** Reads a file, or the built-in defaults when there is none. */
 export function loadConfig(file: string | null, surroundings: Surroundings): LoadResult {
   if (file === null) return parseConfig('', null, surroundings);
   try {
-    return parseConfig(surroundings.readFile(file).text, file, surroundings);
+    return parseConfig(surroundings.readFile(resolve(file)).text, file, surroundings);
   } catch (error) {
-    const message = `cannot read the file: ${reasonOf(error)}`;
-    const nowhere = { file, line: null, column: null, path: '' };
-    return { config: null, problems: [{ ...nowhere, severity: 'error', code: 'unreadable_file', message }] };
+    const problems = new Problems(file, null);
+    problems.error({ path: [] }, 'unreadable_file', `cannot read the file: ${reasonOf(error)}`);
+    return { config: null, problems: problems.list(), files: [resolve(file)], position: () => null };
   }
 }
 
@@ -43,15 +47,23 @@ export function loadConfig(file: string | null, surroundings: Surroundings): Loa
 export function parseConfig(text: string, file: string | null, surroundings: Surroundings): LoadResult {
   const document = readDocument(text);
   const problems = new Problems(file, document);
-  for (const { position, message } of document.problems) problems.syntax(position, message);
-  if (problems.hasErrors) return { config: null, problems: problems.list() };
-
   const references = new ReferenceReader(surroundings, file, problems);
-  const data = references.resolveAll(withoutEmptySections(document.value));
+  for (const { position, message } of document.problems) problems.syntax(position, message);
+  const config = problems.hasErrors ? null : readData(document.value, { problems, references, surroundings });
+  return {
+    config: problems.hasErrors ? null : config,
+    problems: problems.list(),
+    files: file === null ? references.files : [resolve(file), ...references.files],
+    position: (path) => document.position(path, 'value'),
+  };
+}
+
+function readData(value: unknown, reading: Omit<Reading, 'raw'>): Config {
+  const { problems, references } = reading;
+  const data = references.resolveAll(withoutEmptySections(value));
   validateShape(data, (path) => references.referenceAt(path), problems);
-  const raw = (typeof data === 'object' && data !== null && !Array.isArray(data) ? data : {}) as RawConfig;
-  const config = readSections({ raw, problems, references, surroundings });
-  return { config: problems.hasErrors ? null : config, problems: problems.list() };
+  const isMapping = typeof data === 'object' && data !== null && !Array.isArray(data);
+  return readSections({ ...reading, raw: isMapping ? data : {} });
 }
 
 function readSections(reading: Reading): Config {
@@ -83,7 +95,9 @@ function dataDir(reading: Reading): string {
 function withoutEmptySections(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const sections = Object.entries(value).filter(([, part]) => part !== null);
-  return Object.fromEntries(sections.map(([name, part]) => [name, name === 'providers' ? filled(part) : part]));
+  return Object.fromEntries(
+    sections.map(([name, part]) => [name, name === 'providers' ? filled(part) : part]),
+  );
 }
 
 function filled(providers: unknown): unknown {

@@ -70,14 +70,18 @@ export class Problems {
   ): void {
     const line = position?.line ?? null;
     const column = position?.column ?? null;
-    const known = this.found.some((other) => other.path === path && other.message === message && other.line === line);
+    const known = this.found.some(
+      (other) => other.path === path && other.message === message && other.line === line,
+    );
     if (!known) this.found.push({ file: this.file, line, column, path, severity, code, message });
   }
 }
 
 /** As `sluice.yaml:12:5: error: models.fast: found …, expected …`. */
 export function formatProblem(problem: ConfigProblem): string {
-  const place = [problem.file ?? '(built-in defaults)', problem.line, problem.column].filter((part) => part !== null);
+  const place = [problem.file ?? '(built-in defaults)', problem.line, problem.column].filter(
+    (part) => part !== null,
+  );
   const path = problem.path === '' ? '' : `${problem.path}: `;
   return `${place.join(':')}: ${problem.severity}: ${path}${problem.message}`;
 }

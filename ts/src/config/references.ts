@@ -34,6 +34,7 @@ export interface Surroundings {
 export class ReferenceReader {
   /** References by the path of the value they stand for. */
   private readonly used = new Map<string, string>();
+  private readonly looked = new Set<string>();
 
   constructor(
     private readonly surroundings: Surroundings,
@@ -46,7 +47,9 @@ export class ReferenceReader {
     if (typeof value === 'string') return this.resolveText(value, path);
     if (Array.isArray(value)) return value.map((item, at) => this.resolveAll(item, [...path, at]));
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.resolveAll(item, [...path, key])]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, this.resolveAll(item, [...path, key])]),
+    );
   }
 
   /** The reference a value came from; null where it is written in the file itself. */
@@ -70,6 +73,11 @@ export class ReferenceReader {
     return content.text;
   }
 
+  /** Every file looked for so far, absolute. */
+  get files(): string[] {
+    return [...this.looked];
+  }
+
   /** An absolute path for one that is relative to the config file. */
   absolute(file: string): string {
     return resolve(this.configFile === null ? '.' : dirname(this.configFile), file);
@@ -79,7 +87,9 @@ export class ReferenceReader {
     const match = /^(env|file):(.*)$/s.exec(text);
     if (match === null) return text;
     this.used.set(formatPath(path), `${match[1]}:${match[2]}`);
-    return match[1] === 'env' ? this.fromEnvironment(match[2] ?? '', path) : this.fromFile(match[2] ?? '', path);
+    return match[1] === 'env'
+      ? this.fromEnvironment(match[2] ?? '', path)
+      : this.fromFile(match[2] ?? '', path);
   }
 
   private fromEnvironment(name: string, path: DocumentPath): string | undefined {
@@ -104,13 +114,16 @@ export class ReferenceReader {
 
   private fromFile(name: string, path: DocumentPath): string | undefined {
     const content = this.readFile(name, path, true)?.trim();
-    if (content === '') this.problems.error({ path }, 'empty_file', `found file:${name}, but the file is empty`);
+    if (content === '')
+      this.problems.error({ path }, 'empty_file', `found file:${name}, but the file is empty`);
     return content === '' ? undefined : content;
   }
 
   private tryRead(file: string, path: DocumentPath, shown: string): FileContent | null {
+    const absolute = this.absolute(file);
+    this.looked.add(absolute);
     try {
-      const content = this.surroundings.readFile(this.absolute(file));
+      const content = this.surroundings.readFile(absolute);
       if (content.text.length <= MAX_REFERENCED_CHARACTERS) return content;
       this.problems.error(
         { path },

@@ -33,7 +33,11 @@ export function parseSize(value: string | number): number | null {
   return withUnit(value, BYTES_PER_UNIT, MAX_SIZE_BYTES);
 }
 
-function withUnit(value: string | number, units: Readonly<Record<string, number>>, most: number): number | null {
+function withUnit(
+  value: string | number,
+  units: Readonly<Record<string, number>>,
+  most: number,
+): number | null {
   if (value === 0 || value === '0') return 0;
   const match = /^(\d{1,10})([a-zA-Z]+)$/.exec(String(value));
   const factor = units[match?.[2] ?? ''];

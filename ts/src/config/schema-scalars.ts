@@ -18,7 +18,7 @@ export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   'model-pattern': isNamePattern,
   'model-name': (text) => isNamePattern(text) && !isPattern(text),
   target: (text) => /^[a-z0-9][a-z0-9_-]{0,62}(\/[^\s]{1,256})?$/.test(text),
-  auth: (text) => /^(bearer|none|header:[a-z0-9][a-z0-9-]{0,63})$/.test(text),
+  auth: (text) => /^(bearer|none|header:[A-Za-z0-9][A-Za-z0-9-]{0,63})$/.test(text),
   'header-name': (text) => /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(text),
   sha256: (text) => /^[0-9a-f]{64}$/i.test(text),
   unlimited: (text) => text === 'unlimited',
@@ -29,13 +29,14 @@ export const EXPECTED = {
   duration: 'a duration of at most 24h such as 500ms, 30s or 5m, or 0 to turn it off',
   'positive-duration': 'a duration from 1ms to 24h such as 500ms, 30s or 5m',
   size: 'a size of at most 1GiB with its unit, such as 512KiB or 32MiB',
-  'socket-address': 'ADDRESS:PORT with an IP address or localhost, such as 127.0.0.1:8080, [::1]:8080 or :8080',
+  'socket-address':
+    'ADDRESS:PORT with an IP address or localhost, such as 127.0.0.1:8080, [::1]:8080 or :8080',
   moment: 'a date or time such as 2026-12-31 or 2026-12-31T18:00:00Z',
   'provider-name': 'a name of lower-case letters, digits, - and _, such as openai-eu',
   'model-pattern': 'a model name, or a pattern with one *, without spaces',
   'model-name': 'a model name without spaces and without *',
   target: 'PROVIDER/MODEL, such as openai/gpt-4o, or PROVIDER alone to keep the name asked for',
-  auth: 'bearer, none or header:NAME with a lower-case header name',
+  auth: 'bearer, none or header:NAME, such as header:api-key',
   'header-name': 'a header name of letters, digits and -',
   sha256: 'a SHA-256 digest of 64 hexadecimal digits',
   unlimited: 'the word unlimited',
@@ -55,7 +56,13 @@ export function text(format: Format, description: string, options: LeafOptions =
 
 /** A path of a file, relative to the config file. */
 export function path(description: string, options: LeafOptions = {}): TUnsafe<string> {
-  return Type.Unsafe<string>({ type: 'string', minLength: 1, expected: 'the path of a file', description, ...options });
+  return Type.Unsafe<string>({
+    type: 'string',
+    minLength: 1,
+    expected: 'the path of a file',
+    description,
+    ...options,
+  });
 }
 
 /** Free text that is not a credential. */
@@ -72,7 +79,13 @@ export function secret(description: string): TUnsafe<string> {
 /** A duration, where 0 turns a limit off. */
 export function duration(description: string, options: LeafOptions = {}): TUnsafe<string | number> {
   const bounds = { minimum: 0, maximum: 0 };
-  const leaf = { type: ['string', 'integer'], format: 'duration', ...bounds, expected: EXPECTED.duration, description };
+  const leaf = {
+    type: ['string', 'integer'],
+    format: 'duration',
+    ...bounds,
+    expected: EXPECTED.duration,
+    description,
+  };
   return Type.Unsafe<string | number>({ ...leaf, ...options });
 }
 
@@ -90,7 +103,14 @@ export function integer(
 /** A limit that can be lifted where a default sets one. */
 export function limit(maximum: number, description: string): TUnsafe<number | 'unlimited'> {
   const expected = `a whole number from 1 to ${maximum}, or unlimited`;
-  const leaf = { type: ['integer', 'string'], minimum: 1, maximum, format: 'unlimited', expected, description };
+  const leaf = {
+    type: ['integer', 'string'],
+    minimum: 1,
+    maximum,
+    format: 'unlimited',
+    expected,
+    description,
+  };
   return Type.Unsafe<number | 'unlimited'>(leaf);
 }
 

@@ -4,7 +4,12 @@
  */
 
 import { Type, type Static, type TProperties, type TSchema } from 'typebox';
-import { MAX_ALLOWED_MODELS, MAX_CONCURRENCY, MAX_KEY_NAME_CHARACTERS, MAX_RATE } from '../governance/virtual-key.js';
+import {
+  MAX_ALLOWED_MODELS,
+  MAX_CONCURRENCY,
+  MAX_KEY_NAME_CHARACTERS,
+  MAX_RATE,
+} from '../governance/virtual-key.js';
 import { DEFAULTS } from './defaults.js';
 import { choice, duration, flag, integer, limit, path, plain, secret, text } from './schema-scalars.js';
 
@@ -67,9 +72,13 @@ const DataListener = mapping(
 const AdminListener = mapping(
   {
     address: optional(
-      text('socket-address', 'Where the admin API and the metrics are served. Anything but loopback needs a token.', {
-        default: DEFAULTS.adminAddress,
-      }),
+      text(
+        'socket-address',
+        'Where the admin API and the metrics are served. Anything but loopback needs a token.',
+        {
+          default: DEFAULTS.adminAddress,
+        },
+      ),
     ),
     token: optional(
       secret(
@@ -115,10 +124,14 @@ const ProviderTimeouts = mapping(
     first_byte: optional(
       duration('From the request sent to the first byte of the answer.', { default: DEFAULTS.firstByte }),
     ),
-    between_chunks: optional(duration('Between two pieces of a streamed answer.', { default: DEFAULTS.betweenChunks })),
+    between_chunks: optional(
+      duration('Between two pieces of a streamed answer.', { default: DEFAULTS.betweenChunks }),
+    ),
     total: optional(duration('The whole exchange.', { default: DEFAULTS.total })),
     idle: optional(
-      text('positive-duration', 'An idle connection is closed after this.', { default: DEFAULTS.providerIdle }),
+      text('positive-duration', 'An idle connection is closed after this.', {
+        default: DEFAULTS.providerIdle,
+      }),
     ),
   },
   'Time limits towards providers.',
@@ -135,9 +148,13 @@ const Provider = mapping(
     ),
     dialect: optional(choice(['openai'], 'Wire format the provider speaks.', { default: 'openai' })),
     auth: optional(
-      text('auth', 'How the key is sent: `bearer`, `header:NAME` (the key alone in that header), or `none`.', {
-        default: 'bearer',
-      }),
+      text(
+        'auth',
+        'How the key is sent: `bearer`, `header:NAME` (the key alone in that header), or `none`.',
+        {
+          default: 'bearer',
+        },
+      ),
     ),
     key: optional(secret('The key. Known providers find theirs in the usual environment variable.')),
     keys: optional(
@@ -164,9 +181,13 @@ const Provider = mapping(
         },
       ),
     ),
-    extra_ca_file: optional(path('PEM file with certificates to trust for this provider, besides the public ones.')),
+    extra_ca_file: optional(
+      path('PEM file with certificates to trust for this provider, besides the public ones.'),
+    ),
     idle_connections: optional(
-      integer(0, MAX_IDLE_CONNECTIONS, 'Idle connections kept per worker.', { default: DEFAULTS.idleConnections }),
+      integer(0, MAX_IDLE_CONNECTIONS, 'Idle connections kept per worker.', {
+        default: DEFAULTS.idleConnections,
+      }),
     ),
     timeouts: optional(ProviderTimeouts),
   },
@@ -188,9 +209,14 @@ const Target = mapping(
       }),
     ),
     tier: optional(
-      integer(0, MAX_TIER, 'Order of preference, 0 first: a tier serves when every target before it has failed.', {
-        default: DEFAULTS.tier,
-      }),
+      integer(
+        0,
+        MAX_TIER,
+        'Order of preference, 0 first: a tier serves when every target before it has failed.',
+        {
+          default: DEFAULTS.tier,
+        },
+      ),
     ),
   },
   'One way to serve a model.',
@@ -267,9 +293,15 @@ const VirtualKey = mapping(
 const Limits = mapping(
   {
     per_key: optional(KeyLimits),
-    request_body: optional(text('size', 'Longest request body, after decoding.', { default: DEFAULTS.requestBody })),
-    response_body: optional(text('size', 'Longest answer that is not a stream.', { default: DEFAULTS.responseBody })),
-    stream_event: optional(text('size', 'Longest single event of a stream.', { default: DEFAULTS.streamEvent })),
+    request_body: optional(
+      text('size', 'Longest request body, after decoding.', { default: DEFAULTS.requestBody }),
+    ),
+    response_body: optional(
+      text('size', 'Longest answer that is not a stream.', { default: DEFAULTS.responseBody }),
+    ),
+    stream_event: optional(
+      text('size', 'Longest single event of a stream.', { default: DEFAULTS.streamEvent }),
+    ),
     connections: optional(
       integer(1, MAX_CONNECTIONS, 'Client connections at once; further ones wait. Changes take a restart.', {
         default: DEFAULTS.connections,
@@ -299,7 +331,9 @@ const Timeouts = mapping(
     header: optional(
       text('positive-duration', 'For a client to send a whole request head.', { default: DEFAULTS.header }),
     ),
-    body: optional(text('positive-duration', 'For a client to send a whole request body.', { default: DEFAULTS.body })),
+    body: optional(
+      text('positive-duration', 'For a client to send a whole request body.', { default: DEFAULTS.body }),
+    ),
     idle: optional(
       text('positive-duration', 'A client connection without a request is closed after this.', {
         default: DEFAULTS.clientIdle,
@@ -311,7 +345,9 @@ const Timeouts = mapping(
       }),
     ),
     drain: optional(
-      duration('For running requests to finish when the process is told to stop.', { default: DEFAULTS.drain }),
+      duration('For running requests to finish when the process is told to stop.', {
+        default: DEFAULTS.drain,
+      }),
     ),
     provider: optional(ProviderTimeouts),
   },
@@ -321,9 +357,12 @@ const Timeouts = mapping(
 const Settings = mapping(
   {
     require_key: optional(
-      flag('Refuse requests without a valid virtual key. Off only where nobody else can reach the listener.', {
-        default: DEFAULTS.requireKey,
-      }),
+      flag(
+        'Refuse requests without a valid virtual key. Off only where nobody else can reach the listener.',
+        {
+          default: DEFAULTS.requireKey,
+        },
+      ),
     ),
     reload_on_change: optional(
       flag('Apply this file when it changes. `SIGHUP` and the admin API reload it in any case.', {
@@ -344,7 +383,9 @@ export const ConfigSchema = mapping(
   {
     listeners: optional(Listeners),
     data_dir: optional(
-      path('Directory of the database, made if absent. Changes take a restart.', { default: DEFAULTS.dataDir }),
+      path('Directory of the database, made if absent. Changes take a restart.', {
+        default: DEFAULTS.dataDir,
+      }),
     ),
     workers: optional(
       integer(0, MAX_WORKERS, 'Worker threads; 0 takes one per core. Changes take a restart.', {
@@ -371,7 +412,10 @@ export const ConfigSchema = mapping(
       ),
     ),
     keys: optional(
-      Type.Array(VirtualKey, { expected: 'a list of keys', description: 'Virtual keys declared in the file.' }),
+      Type.Array(VirtualKey, {
+        expected: 'a list of keys',
+        description: 'Virtual keys declared in the file.',
+      }),
     ),
     limits: optional(Limits),
     timeouts: optional(Timeouts),

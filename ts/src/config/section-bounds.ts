@@ -44,7 +44,7 @@ type Bounds = 'limits' | 'timeouts' | 'settings';
 
 function readable<K extends Bounds>(reading: Reading, name: K): NonNullable<Reading['raw'][K]> {
   const found = reading.problems.isBroken([name]) ? undefined : section(reading, name);
-  return found ?? ({} as NonNullable<Reading['raw'][K]>);
+  return found ?? {};
 }
 
 function milliseconds(value: string | number): number {

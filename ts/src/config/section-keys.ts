@@ -17,7 +17,9 @@ export function readKeys(
   reading: Reading,
   models: readonly ModelConfig[],
 ): { keys: DeclaredKey[]; keyDefaults: KeyLimits } {
-  const limits = reading.problems.isBroken(['limits', 'per_key']) ? undefined : section(reading, 'limits')?.per_key;
+  const limits = reading.problems.isBroken(['limits', 'per_key'])
+    ? undefined
+    : section(reading, 'limits')?.per_key;
   const keyDefaults = keyLimits(limits, {});
   const keys = (section(reading, 'keys') ?? []).flatMap((raw, at) => {
     const path = ['keys', at];
@@ -36,7 +38,11 @@ function readKey(
 ): DeclaredKey {
   const { problems } = reading;
   if (raw.name.trim() !== raw.name || /\p{Cc}/u.test(raw.name)) {
-    problems.error({ path: [...path, 'name'] }, 'bad_name', 'found spaces around the name or control characters in it');
+    problems.error(
+      { path: [...path, 'name'] },
+      'bad_name',
+      'found spaces around the name or control characters in it',
+    );
   }
   checkAllowList(reading, raw.models ?? [], models, path);
   const digests = [readDigest(reading, raw, path), readPrevious(reading, raw.previous, path)];
@@ -49,7 +55,11 @@ function readKey(
   };
 }
 
-function readPrevious(reading: Reading, raw: RawVirtualKey['previous'], path: DocumentPath): KeyDigest | null {
+function readPrevious(
+  reading: Reading,
+  raw: RawVirtualKey['previous'],
+  path: DocumentPath,
+): KeyDigest | null {
   return raw === undefined ? null : readDigest(reading, raw, [...path, 'previous']);
 }
 
@@ -64,7 +74,8 @@ function readDigest(reading: Reading, raw: RawSecret, path: DocumentPath): KeyDi
       'found a time that has passed: this secret is no longer accepted',
     );
   }
-  if (raw.secret === undefined && raw.sha256 !== undefined) return { sha256: raw.sha256.toLowerCase(), expiresAt };
+  if (raw.secret === undefined && raw.sha256 !== undefined)
+    return { sha256: raw.sha256.toLowerCase(), expiresAt };
   if (raw.secret !== undefined && raw.sha256 === undefined) {
     checkSecret(reading, raw.secret, [...path, 'secret']);
     return { sha256: digestOf(raw.secret), expiresAt };
@@ -129,7 +140,11 @@ function checkUnique(reading: Reading, keys: readonly DeclaredKey[]): void {
     names.set(key.name, at);
     for (const { sha256 } of key.digests) {
       if (digests.has(sha256))
-        reading.problems.error({ path }, 'duplicate_secret', 'found the same secret twice, expected every secret once');
+        reading.problems.error(
+          { path },
+          'duplicate_secret',
+          'found the same secret twice, expected every secret once',
+        );
       digests.add(sha256);
     }
   }

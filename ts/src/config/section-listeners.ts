@@ -33,7 +33,9 @@ function dataListeners(reading: Reading): PlacedListener[] {
     : [[raw, ['listeners', 'data']]];
   return entries.flatMap(([entry, path]) => {
     if (reading.problems.isBroken(path)) return [];
-    return [{ path, address: addressOf(entry.address ?? DEFAULTS.dataAddress), tls: tlsOf(reading, entry, path) }];
+    return [
+      { path, address: addressOf(entry.address ?? DEFAULTS.dataAddress), tls: tlsOf(reading, entry, path) },
+    ];
   });
 }
 
@@ -60,7 +62,7 @@ function adminToken(reading: Reading, written: string | undefined, path: Documen
   if (token === undefined) return null;
   const place = written === undefined ? path : [...path, 'token'];
   if (written !== undefined) warnOfPlainSecret(reading, place);
-  const what = written === undefined ? ADMIN_TOKEN_VARIABLE : 'the token';
+  const what = written === undefined ? ADMIN_TOKEN_VARIABLE : 'a token';
   checkHeaderText(token, place, what, reading.problems);
   if (token.length < MIN_TOKEN_CHARACTERS) {
     const message = `found ${what} of ${token.length} characters, expected at least ${MIN_TOKEN_CHARACTERS}`;
@@ -82,7 +84,12 @@ function tlsOf(reading: Reading, { tls }: RawDataListener, path: DocumentPath): 
 
 type TlsPair = NonNullable<ListenerConfig['tls']>;
 
-function checkPair(reading: Reading, pair: TlsPair, certificatePath: DocumentPath, keyPath: DocumentPath): void {
+function checkPair(
+  reading: Reading,
+  pair: TlsPair,
+  certificatePath: DocumentPath,
+  keyPath: DocumentPath,
+): void {
   const { problems, surroundings } = reading;
   const certificate = tried(() => new X509Certificate(pair.certificatePem));
   const key = tried(() => createPrivateKey(pair.privateKeyPem));
@@ -117,7 +124,10 @@ function checkPair(reading: Reading, pair: TlsPair, certificatePath: DocumentPat
   }
 }
 
-function checkCollisions(reading: Reading, listeners: readonly { address: SocketAddress; path: DocumentPath }[]): void {
+function checkCollisions(
+  reading: Reading,
+  listeners: readonly { address: SocketAddress; path: DocumentPath }[],
+): void {
   for (const [at, { address, path }] of listeners.entries()) {
     const other = listeners.slice(0, at).find((earlier) => collide(earlier.address, address));
     if (other === undefined) continue;

@@ -48,13 +48,24 @@ export function defaultModels(providers: readonly ProviderConfig[]): ModelConfig
 }
 
 function single(name: string, provider: string, upstreamModel: string | null): ModelConfig {
-  return { name, aliases: [], targets: [{ provider, upstreamModel, weight: DEFAULTS.weight, tier: DEFAULTS.tier }] };
+  return {
+    name,
+    aliases: [],
+    targets: [{ provider, upstreamModel, weight: DEFAULTS.weight, tier: DEFAULTS.tier }],
+  };
 }
 
-function readModel(reading: Reading, name: string, raw: RawModel, known: ReadonlySet<string> | null): ModelConfig {
+function readModel(
+  reading: Reading,
+  name: string,
+  raw: RawModel,
+  known: ReadonlySet<string> | null,
+): ModelConfig {
   const path = ['models', name];
   const entries: [string | RawTarget, DocumentPath][] =
-    typeof raw === 'string' ? [[raw, path]] : raw.targets.map((target, at) => [target, [...path, 'targets', at]]);
+    typeof raw === 'string'
+      ? [[raw, path]]
+      : raw.targets.map((target, at) => [target, [...path, 'targets', at]]);
   const targets = entries.map(([target, place]) => readTarget(reading, name, target, place, known));
   checkWeights(reading, targets, path);
   return {
@@ -100,7 +111,12 @@ function upstreamName(model: string, written: string | undefined): string | null
   return written ?? (isPattern(model) ? null : model);
 }
 
-function checkStar({ problems }: Reading, model: string, written: string | undefined, path: DocumentPath): void {
+function checkStar(
+  { problems }: Reading,
+  model: string,
+  written: string | undefined,
+  path: DocumentPath,
+): void {
   if (written === undefined || !written.includes(STAR)) return;
   if (!isPattern(model)) {
     problems.error(
@@ -119,13 +135,21 @@ function checkStar({ problems }: Reading, model: string, written: string | undef
 
 function checkWeights({ problems }: Reading, targets: readonly TargetConfig[], path: DocumentPath): void {
   if (targets.every(({ weight }) => weight === 0)) {
-    problems.error({ path }, 'no_target_in_use', 'found only targets of weight 0, expected at least one in use');
+    problems.error(
+      { path },
+      'no_target_in_use',
+      'found only targets of weight 0, expected at least one in use',
+    );
     return;
   }
   for (const tier of new Set(targets.map((target) => target.tier))) {
     const inTier = targets.filter((target) => target.tier === tier);
     if (inTier.every(({ weight }) => weight === 0)) {
-      problems.warning({ path }, 'unused_tier', `found only targets of weight 0 in tier ${tier}, which is never used`);
+      problems.warning(
+        { path },
+        'unused_tier',
+        `found only targets of weight 0 in tier ${tier}, which is never used`,
+      );
     }
   }
 }

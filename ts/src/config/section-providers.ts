@@ -2,8 +2,19 @@
 
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { CATALOGUE, catalogueRow, findProviders, keyVariable, type CatalogueRow } from '../providers/catalogue.js';
-import { DEMO_PROVIDER, type ProviderConfig, type ProviderKeyConfig, type ProviderTimeoutsConfig } from './config.js';
+import {
+  CATALOGUE,
+  catalogueRow,
+  findProviders,
+  keyVariable,
+  type CatalogueRow,
+} from '../providers/catalogue.js';
+import {
+  DEMO_PROVIDER,
+  type ProviderConfig,
+  type ProviderKeyConfig,
+  type ProviderTimeoutsConfig,
+} from './config.js';
 import { DEFAULTS } from './defaults.js';
 import { isLoopback, parseDuration } from './scalars.js';
 import type { RawProvider, RawProviderTimeouts } from './schema.js';
@@ -36,7 +47,10 @@ export function readProviders(reading: Reading): ProviderConfig[] {
 }
 
 /** Names that targets may refer to, those of unreadable entries included; null when the section itself is unreadable. */
-export function providerNames(reading: Reading, providers: readonly ProviderConfig[]): ReadonlySet<string> | null {
+export function providerNames(
+  reading: Reading,
+  providers: readonly ProviderConfig[],
+): ReadonlySet<string> | null {
   const raw = section(reading, 'providers');
   if (reading.raw.providers !== undefined && raw === undefined) return null;
   return new Set([...providers.map(({ name }) => name), ...Object.keys(raw ?? {})]);
@@ -55,7 +69,9 @@ function readProvider(reading: Reading, name: string, raw: RawProvider, path: Do
   return {
     name,
     dialect: 'openai',
-    baseUrl: isBuiltIn(name, raw) ? null : readBaseUrl(reading, raw, row, { name, path, keyed: auth.kind !== 'none' }),
+    baseUrl: isBuiltIn(name, raw)
+      ? null
+      : readBaseUrl(reading, raw, row, { name, path, keyed: auth.kind !== 'none' }),
     auth,
     keys,
     headers: readHeaders(reading, raw, auth, path),
@@ -74,7 +90,7 @@ function isBuiltIn(name: string, raw: RawProvider): boolean {
 
 function authOf(text: string): ProviderConfig['auth'] {
   if (text === 'bearer' || text === 'none') return { kind: text };
-  return { kind: 'header', name: text.slice('header:'.length) };
+  return { kind: 'header', name: text.slice('header:'.length).toLowerCase() };
 }
 
 interface NamedPlace {
@@ -120,7 +136,8 @@ function readBaseUrl(
 
 function urlProblem(url: URL | null): string | null {
   if (url === null) return 'something that is not a URL';
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') return `a URL of scheme ${url.protocol.slice(0, 16)}`;
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    return `a URL of scheme ${url.protocol.slice(0, 16)}`;
   if (url.username !== '' || url.password !== '') return 'a URL with credentials in it';
   return url.search !== '' || url.hash !== '' ? 'a URL with a query or a fragment' : null;
 }
@@ -155,12 +172,18 @@ function readKeys(
   if (auth.kind === 'none') {
     const written = raw.key === undefined ? 'keys' : 'key';
     if (raw.key !== undefined || raw.keys !== undefined) {
-      problems.error({ path: [...path, written] }, 'unused_key', 'found a key, expected none since auth is none');
+      problems.error(
+        { path: [...path, written] },
+        'unused_key',
+        'found a key, expected none since auth is none',
+      );
     }
     return none;
   }
-  if (raw.keys !== undefined) return { keys: readKeyList(reading, raw.keys, [...path, 'keys']), foundIn: null };
+  if (raw.keys !== undefined)
+    return { keys: readKeyList(reading, raw.keys, [...path, 'keys']), foundIn: null };
   if (raw.key !== undefined) return { keys: oneKey(reading, raw.key, [...path, 'key']), foundIn: null };
+  if (row === undefined && raw.base_url === undefined) return none; // misspelt, and reported as such
   return keyFromEnvironment(reading, row, path);
 }
 
@@ -196,7 +219,11 @@ function readKeyList(
     return { name: entry.name ?? String(at + 1), secret: entry.key, weight: entry.weight ?? DEFAULTS.weight };
   });
   if (keys.every(({ weight }) => weight === 0)) {
-    reading.problems.error({ path }, 'no_key_in_use', 'found only keys of weight 0, expected at least one in use');
+    reading.problems.error(
+      { path },
+      'no_key_in_use',
+      'found only keys of weight 0, expected at least one in use',
+    );
   }
   for (const [at, key] of keys.entries()) {
     const earlier = keys.slice(0, at);
@@ -215,7 +242,7 @@ function readHeaders(
   auth: ProviderConfig['auth'],
   path: DocumentPath,
 ): ProviderConfig['headers'] {
-  const credential = auth.kind === 'bearer' ? 'authorization' : auth.kind === 'header' ? auth.name : null;
+  const credential = credentialHeader(auth);
   const seen = new Set<string>();
   return Object.entries(raw.headers ?? {}).map(([written, value]) => {
     const name = written.toLowerCase();
@@ -245,6 +272,11 @@ function readHeaders(
   });
 }
 
+function credentialHeader(auth: ProviderConfig['auth']): string | null {
+  if (auth.kind === 'none') return null;
+  return auth.kind === 'header' ? auth.name : 'authorization';
+}
+
 function readExtraCa(reading: Reading, raw: RawProvider, path: DocumentPath): string | null {
   if (raw.extra_ca_file === undefined) return null;
   const place = [...path, 'extra_ca_file'];
@@ -266,8 +298,13 @@ function holdsCertificate(pem: string): boolean {
   }
 }
 
-function readProviderTimeouts(reading: Reading, own: RawProviderTimeouts | undefined): ProviderTimeoutsConfig {
-  const shared = reading.problems.isBroken(['timeouts']) ? {} : (section(reading, 'timeouts')?.provider ?? {});
+function readProviderTimeouts(
+  reading: Reading,
+  own: RawProviderTimeouts | undefined,
+): ProviderTimeoutsConfig {
+  const shared = reading.problems.isBroken(['timeouts'])
+    ? {}
+    : (section(reading, 'timeouts')?.provider ?? {});
   const pick = (name: keyof RawProviderTimeouts, otherwise: string): number =>
     parseDuration(own?.[name] ?? shared[name] ?? otherwise) ?? 0;
   return {

@@ -13,12 +13,28 @@ export interface Reading {
   readonly surroundings: Surroundings;
 }
 
-/** The named part of the file, or undefined where the file has none or it is not of the right shape. */
+/** Kinds of the parts of the file. */
+const KINDS: Readonly<Record<keyof RawConfig, 'mapping' | 'list' | 'string' | 'number'>> = {
+  listeners: 'mapping',
+  data_dir: 'string',
+  workers: 'number',
+  providers: 'mapping',
+  models: 'mapping',
+  keys: 'list',
+  limits: 'mapping',
+  timeouts: 'mapping',
+  settings: 'mapping',
+};
+
+/** The named part of the file, or undefined where the file has none or it is not of the right kind. */
 export function section<K extends keyof RawConfig>(reading: Reading, name: K): RawConfig[K] | undefined {
   const value = reading.raw[name];
-  const list = name === 'keys';
-  const shaped = typeof value === 'object' && value !== null && Array.isArray(value) === list;
-  return shaped || typeof value === 'string' || typeof value === 'number' ? value : undefined;
+  return kindOf(value) === KINDS[name] ? value : undefined;
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'list';
+  return typeof value === 'object' && value !== null ? 'mapping' : typeof value;
 }
 
 /** Reports a text that cannot be sent in a header: anything but visible ASCII. */

@@ -7,12 +7,20 @@ import { Ajv, type ErrorObject } from 'ajv';
 import type { Problems } from './problems.js';
 import { EXPECTED, FORMATS, type Format } from './schema-scalars.js';
 import { ConfigSchema } from './schema.js';
-import { describeKind, describeValue, listChoices, quoteName, suggestion, type DocumentPath } from './wording.js';
+import {
+  describeKind,
+  describeValue,
+  listChoices,
+  quoteName,
+  suggestion,
+  type DocumentPath,
+} from './wording.js';
 
 /** What the messages need of a part of the schema. */
 interface SchemaPart {
   readonly expected?: string;
   readonly secret?: boolean;
+  readonly type?: string | readonly string[];
   readonly enum?: readonly string[];
   readonly format?: string;
   readonly properties?: Readonly<Record<string, SchemaPart>>;
@@ -24,7 +32,8 @@ function compile() {
   const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, strict: true });
   ajv.addKeyword('expected');
   ajv.addKeyword('secret');
-  for (const [name, check] of Object.entries(FORMATS)) ajv.addFormat(name, { type: 'string', validate: check });
+  for (const [name, check] of Object.entries(FORMATS))
+    ajv.addFormat(name, { type: 'string', validate: check });
   return ajv.compile(ConfigSchema);
 }
 
@@ -54,7 +63,8 @@ function relevant(errors: readonly ErrorObject[]): ErrorObject[] {
 }
 
 function isInside(error: ErrorObject, union: ErrorObject): boolean {
-  const under = error.instancePath === union.instancePath || error.instancePath.startsWith(`${union.instancePath}/`);
+  const under =
+    error.instancePath === union.instancePath || error.instancePath.startsWith(`${union.instancePath}/`);
   return under && error.schemaPath.startsWith(`${union.schemaPath}/`);
 }
 
@@ -67,7 +77,9 @@ function branchOfKind(inside: readonly ErrorObject[], union: ErrorObject): strin
     ({ keyword, instancePath }) => keyword === 'type' && instancePath === union.instancePath,
   );
   const refused = new Set(ofOtherKind.map((error) => branchOf(error, union)));
-  const left = [...new Set(inside.map((error) => branchOf(error, union)))].filter((branch) => !refused.has(branch));
+  const left = [...new Set(inside.map((error) => branchOf(error, union)))].filter(
+    (branch) => !refused.has(branch),
+  );
   return left.length === 1 ? (left[0] ?? null) : null;
 }
 
@@ -85,14 +97,24 @@ function report(error: ErrorObject, data: unknown, referenceAt: ReferenceAt, pro
   problems.error({ path }, code, `found ${found}, expected ${schema.expected ?? 'something else'}${nearby}`);
 }
 
-function reportUnknownKey(error: ErrorObject, path: DocumentPath, schema: SchemaPart, problems: Problems): void {
+function reportUnknownKey(
+  error: ErrorObject,
+  path: DocumentPath,
+  schema: SchemaPart,
+  problems: Problems,
+): void {
   const key = String(error.params['additionalProperty']);
   const known = Object.keys(schema.properties ?? {});
   const message = `found the unknown key ${quoteName(key)}, expected ${listChoices(known)}${suggestion(key, known)}`;
   problems.error({ path: [...path, key], part: 'key' }, 'unknown_key', message);
 }
 
-function reportMissingKey(error: ErrorObject, path: DocumentPath, schema: SchemaPart, problems: Problems): void {
+function reportMissingKey(
+  error: ErrorObject,
+  path: DocumentPath,
+  schema: SchemaPart,
+  problems: Problems,
+): void {
   const key = String(error.params['missingProperty']);
   const place = [...path, key];
   if (problems.isBroken(place)) return;
@@ -124,6 +146,9 @@ function countOf(items: readonly unknown[]): string {
 }
 
 function hint(error: ErrorObject, schema: SchemaPart): string {
+  const free = schema.type === 'string' && (schema.format === undefined || schema.format === 'sha256');
+  if (error.keyword === 'type' && free && typeof error.data === 'number')
+    return '; a string of digits needs quotes';
   const written = error.keyword === 'enum' && typeof error.data === 'string';
   return written ? suggestion(error.data as string, schema.enum ?? []) : '';
 }

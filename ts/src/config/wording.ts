@@ -35,7 +35,9 @@ export function formatPath(path: DocumentPath): string {
 /** A name in quotes, shortened, and masked where it looks like a credential. */
 export function quoteName(name: string): string {
   if (looksSecret(name)) return '"***"';
-  return JSON.stringify(name.length > MAX_QUOTED_CHARACTERS ? `${name.slice(0, MAX_QUOTED_CHARACTERS)}…` : name);
+  return JSON.stringify(
+    name.length > MAX_QUOTED_CHARACTERS ? `${name.slice(0, MAX_QUOTED_CHARACTERS)}…` : name,
+  );
 }
 
 /** What was found, in words: the kind of thing it is. */
@@ -56,8 +58,11 @@ export function describeValue(value: unknown): string {
 /** `a, b and c`, cut off after a dozen. */
 export function listChoices(choices: readonly string[], conjunction: 'and' | 'or' = 'or'): string {
   const shown = choices.slice(0, MAX_LISTED);
-  if (choices.length > shown.length) return `${shown.join(', ')} ${conjunction} ${choices.length - shown.length} more`;
-  return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} ${conjunction} ${shown.at(-1)}`;
+  if (choices.length > shown.length)
+    return `${shown.join(', ')} ${conjunction} ${choices.length - shown.length} more`;
+  return shown.length < 2
+    ? shown.join('')
+    : `${shown.slice(0, -1).join(', ')} ${conjunction} ${shown.at(-1)}`;
 }
 
 /** `; did you mean x?` where one of the choices is close to what was written, and nothing otherwise. */
@@ -83,18 +88,21 @@ function nearest(written: string, choices: Iterable<string>): string | null {
 /** Insertions, deletions, replacements and swaps of neighbours that turn one text into the other. */
 function editDistance(a: string, b: string): number {
   if (a.length > MAX_QUOTED_CHARACTERS || b.length > MAX_QUOTED_CHARACTERS) return Infinity;
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (last[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      const bySwap = swapped ? (beforeLast[j - 2] ?? 0) + 1 : Infinity;
-      row.push(Math.min(replaced, bySwap, (last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
-    }
-    beforeLast = last;
-    last = row;
+  const first = Array.from({ length: b.length + 1 }, (_, at) => at);
+  const rows = [first];
+  for (let i = 1; i <= a.length; i++) rows.push(distanceRow(a, b, i, rows));
+  return rows[a.length]?.[b.length] ?? Infinity;
+}
+
+/** Distances of the first `i` letters of `a` to every beginning of `b`, from the rows before. */
+function distanceRow(a: string, b: string, i: number, rows: readonly number[][]): number[] {
+  const before = (up: number, at: number): number => rows[i - up]?.[at] ?? Infinity;
+  const row = [i];
+  for (let j = 1; j <= b.length; j++) {
+    const replaced = before(1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+    const swappable = j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+    const swapped = swappable ? before(2, j - 2) + 1 : Infinity;
+    row.push(Math.min(replaced, swapped, before(1, j) + 1, (row[j - 1] ?? Infinity) + 1));
   }
-  return last[b.length] ?? 0;
+  return row;
 }

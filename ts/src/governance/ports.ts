@@ -68,7 +68,10 @@ export interface VirtualKeyRow {
 }
 
 /** What a new key is made from. */
-export type NewVirtualKey = Pick<VirtualKeyRow, 'name' | 'digests' | 'models' | 'limits' | 'createdAt' | 'hint'>;
+export type NewVirtualKey = Pick<
+  VirtualKeyRow,
+  'name' | 'digests' | 'models' | 'limits' | 'createdAt' | 'hint'
+>;
 
 /** What may change on a stored key; an absent property stays as it is. */
 export type VirtualKeyChange = Partial<

@@ -157,7 +157,11 @@ function rotationProblems(
 ): KeyProblem[] {
   const problems = expiryProblems(options.expiresAt ?? null, now);
   if (key.revokedAt !== null) problems.push({ field: 'id', message: 'the key is revoked' });
-  if (!(Number.isInteger(options.overlapMs) && options.overlapMs >= 0 && options.overlapMs <= MAX_OVERLAP_MS)) {
+  if (!(
+    Number.isInteger(options.overlapMs) &&
+    options.overlapMs >= 0 &&
+    options.overlapMs <= MAX_OVERLAP_MS
+  )) {
     problems.push({ field: 'overlapMs', message: `must be from 0 to ${MAX_OVERLAP_MS} milliseconds` });
   }
   return problems;

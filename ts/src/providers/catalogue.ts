@@ -25,17 +25,42 @@ export interface CatalogueRow {
 
 type Facts = Partial<Omit<CatalogueRow, 'name' | 'title' | 'baseUrl' | 'env'>>;
 
-function row(name: string, title: string, baseUrl: string, env: string | readonly string[], facts: Facts = {}): CatalogueRow {
+function row(
+  name: string,
+  title: string,
+  baseUrl: string,
+  env: string | readonly string[],
+  facts: Facts = {},
+): CatalogueRow {
   const variables = typeof env === 'string' ? [env] : env;
-  return { name, title, baseUrl, env: variables, auth: 'bearer', usageInStream: true, families: [], ...facts };
+  return {
+    name,
+    title,
+    baseUrl,
+    env: variables,
+    auth: 'bearer',
+    usageInStream: true,
+    families: [],
+    ...facts,
+  };
 }
 
 /** How servers on the own machine are reached: without a key. */
 const LOCAL: Facts = { auth: 'none' };
 
 const OPENAI_FAMILIES = [
-  'gpt-*', 'chatgpt-*', 'codex-*', 'computer-use-*', 'davinci-*', 'babbage-*', 'text-embedding-*',
-  'o1', 'o1-*', 'o3', 'o3-*', 'o4-*',
+  'gpt-*',
+  'chatgpt-*',
+  'codex-*',
+  'computer-use-*',
+  'davinci-*',
+  'babbage-*',
+  'text-embedding-*',
+  'o1',
+  'o1-*',
+  'o3',
+  'o3-*',
+  'o4-*',
 ];
 
 /** Every known provider, in the order in which found ones are listed. */
@@ -44,12 +69,28 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   row('groq', 'Groq', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY'),
   row('mistral', 'Mistral AI', 'https://api.mistral.ai/v1', 'MISTRAL_API_KEY', {
     usageInStream: false,
-    families: ['mistral-*', 'ministral-*', 'magistral-*', 'codestral-*', 'devstral-*', 'pixtral-*', 'open-mistral-*'],
+    families: [
+      'mistral-*',
+      'ministral-*',
+      'magistral-*',
+      'codestral-*',
+      'devstral-*',
+      'pixtral-*',
+      'open-mistral-*',
+    ],
   }),
-  row('deepseek', 'DeepSeek', 'https://api.deepseek.com/v1', 'DEEPSEEK_API_KEY', { families: ['deepseek-*'] }),
-  row('gemini', 'Google Gemini', 'https://generativelanguage.googleapis.com/v1beta/openai', 'GEMINI_API_KEY', {
-    families: ['gemini-*'],
+  row('deepseek', 'DeepSeek', 'https://api.deepseek.com/v1', 'DEEPSEEK_API_KEY', {
+    families: ['deepseek-*'],
   }),
+  row(
+    'gemini',
+    'Google Gemini',
+    'https://generativelanguage.googleapis.com/v1beta/openai',
+    'GEMINI_API_KEY',
+    {
+      families: ['gemini-*'],
+    },
+  ),
   row('xai', 'xAI', 'https://api.x.ai/v1', 'XAI_API_KEY', { families: ['grok-*'] }),
   row('openrouter', 'OpenRouter', 'https://openrouter.ai/api/v1', 'OPENROUTER_API_KEY'),
   row('together', 'Together AI', 'https://api.together.xyz/v1', ['TOGETHER_API_KEY', 'TOGETHERAI_API_KEY']),
@@ -57,19 +98,34 @@ export const CATALOGUE: readonly CatalogueRow[] = [
     families: ['accounts/fireworks/*'],
   }),
   row('cerebras', 'Cerebras', 'https://api.cerebras.ai/v1', 'CEREBRAS_API_KEY', { usageInStream: false }),
-  row('perplexity', 'Perplexity', 'https://api.perplexity.ai', ['PERPLEXITY_API_KEY', 'PERPLEXITYAI_API_KEY'], {
-    usageInStream: false,
-    families: ['sonar', 'sonar-*'],
-  }),
-  row('nvidia', 'NVIDIA NIM', 'https://integrate.api.nvidia.com/v1', ['NVIDIA_API_KEY', 'NVIDIA_NIM_API_KEY']),
+  row(
+    'perplexity',
+    'Perplexity',
+    'https://api.perplexity.ai',
+    ['PERPLEXITY_API_KEY', 'PERPLEXITYAI_API_KEY'],
+    {
+      usageInStream: false,
+      families: ['sonar', 'sonar-*'],
+    },
+  ),
+  row('nvidia', 'NVIDIA NIM', 'https://integrate.api.nvidia.com/v1', [
+    'NVIDIA_API_KEY',
+    'NVIDIA_NIM_API_KEY',
+  ]),
   row('moonshot', 'Moonshot AI', 'https://api.moonshot.ai/v1', 'MOONSHOT_API_KEY', {
     families: ['kimi-*', 'moonshot-*'],
   }),
   row('zai', 'Z.AI', 'https://api.z.ai/api/paas/v4', 'ZAI_API_KEY', { families: ['glm-*'] }),
   row('minimax', 'MiniMax', 'https://api.minimax.io/v1', 'MINIMAX_API_KEY', { families: ['MiniMax-*'] }),
-  row('dashscope', 'Alibaba DashScope', 'https://dashscope.aliyuncs.com/compatible-mode/v1', 'DASHSCOPE_API_KEY', {
-    families: ['qwen-*', 'qwen2*', 'qwen3*'],
-  }),
+  row(
+    'dashscope',
+    'Alibaba DashScope',
+    'https://dashscope.aliyuncs.com/compatible-mode/v1',
+    'DASHSCOPE_API_KEY',
+    {
+      families: ['qwen-*', 'qwen2*', 'qwen3*'],
+    },
+  ),
   row('cohere', 'Cohere', 'https://api.cohere.com/compatibility/v1', 'COHERE_API_KEY', {
     usageInStream: false,
     families: ['command-*'],

@@ -144,7 +144,8 @@ describe('changeKey', () => {
       { sha256: 'b', expiresAt: null },
       { sha256: 'a', expiresAt: NOW + 50 },
     ];
-    const after = (expiresAt: number | null): unknown => changeKey(row({ digests }), { expiresAt }, NOW).digests;
+    const after = (expiresAt: number | null): unknown =>
+      changeKey(row({ digests }), { expiresAt }, NOW).digests;
     expect(after(NOW + 9)).toEqual([
       { sha256: 'b', expiresAt: NOW + 9 },
       { sha256: 'a', expiresAt: NOW + 9 },

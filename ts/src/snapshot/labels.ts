@@ -1,0 +1,69 @@
+/** The names that need stable ids, and how ids are looked up. */
+
+import type { Config, ModelConfig, TargetConfig } from '../config/config.js';
+import type { LabelKind, LabelName } from '../governance/ports.js';
+
+/** Ids by kind and name; throws for a name that was never asked for. */
+export class LabelIds {
+  private readonly ids: ReadonlyMap<string, number>;
+
+  /** The names and their ids, in the same order. */
+  constructor(names: readonly LabelName[], ids: readonly number[]) {
+    this.ids = new Map(names.map(({ kind, name }, at) => [entry(kind, name), ids[at] ?? 0]));
+  }
+
+  id(kind: LabelKind, name: string): number {
+    const id = this.ids.get(entry(kind, name)) ?? 0;
+    if (id === 0) throw new RangeError(`no id for the ${kind} ${JSON.stringify(name)}`);
+    return id;
+  }
+}
+
+/** Every name of the configuration that records and metrics refer to. */
+export function labelsOf(config: Config): LabelName[] {
+  const providers = config.providers.flatMap(({ name, keys }): LabelName[] => [
+    { kind: 'provider', name },
+    ...keys.map((key): LabelName => ({ kind: 'provider_key', name: providerKeyLabel(name, key.name) })),
+  ]);
+  const models = config.models.flatMap((model): LabelName[] => [
+    { kind: 'model', name: model.name },
+    ...targetLabels(model).map((name): LabelName => ({ kind: 'target', name })),
+  ]);
+  return [
+    ...providers,
+    ...models,
+    ...config.keys.map((key): LabelName => ({ kind: 'key', name: configKeyLabel(key.name) })),
+  ];
+}
+
+/** Label of one key of a provider. */
+export function providerKeyLabel(provider: string, key: string): string {
+  return `${provider}/${key}`;
+}
+
+/** Label of a virtual key declared in the file; those of the store have labels of their own. */
+export function configKeyLabel(name: string): string {
+  return `config:${name}`;
+}
+
+/**
+ * Labels of a model's targets, in their order. Weight and tier are not part of one, so that shifting traffic keeps the
+ * id; a second target of the same name gets a number.
+ */
+export function targetLabels(model: ModelConfig): string[] {
+  const seen = new Map<string, number>();
+  return model.targets.map((target) => {
+    const label = `${model.name} -> ${targetName(target)}`;
+    const nth = (seen.get(label) ?? 0) + 1;
+    seen.set(label, nth);
+    return nth === 1 ? label : `${label} #${nth}`;
+  });
+}
+
+function targetName({ provider, upstreamModel }: TargetConfig): string {
+  return upstreamModel === null ? provider : `${provider}/${upstreamModel}`;
+}
+
+function entry(kind: LabelKind, name: string): string {
+  return `${kind}\0${name}`;
+}

@@ -1,0 +1,38 @@
+/** Providers and models as they may be shown: no secret, at most its last four characters. */
+
+import type { Config } from '../config/config.js';
+import { hintOf } from '../governance/key-secret.js';
+import type { ModelView, ProviderView } from '../governance/ports.js';
+import { providerKeyLabel, targetLabels, type LabelIds } from './labels.js';
+
+/** Shown in place of the address of the built-in demo provider. */
+const BUILT_IN = 'built in';
+
+/** The providers of a configuration. */
+export function providerViews(config: Config, ids: LabelIds): ProviderView[] {
+  return config.providers.map(({ name, dialect, baseUrl, auth, keys }) => ({
+    id: ids.id('provider', name),
+    name,
+    dialect,
+    baseUrl: baseUrl ?? BUILT_IN,
+    auth: auth.kind === 'header' ? `header:${auth.name}` : auth.kind,
+    keys: keys.map((key) => ({
+      id: ids.id('provider_key', providerKeyLabel(name, key.name)),
+      weight: key.weight,
+      hint: hintOf(key.secret),
+    })),
+  }));
+}
+
+/** The models of a configuration. */
+export function modelViews(config: Config, ids: LabelIds): ModelView[] {
+  return config.models.map((model) => {
+    const labels = targetLabels(model);
+    return {
+      id: ids.id('model', model.name),
+      name: model.name,
+      aliases: model.aliases,
+      targets: model.targets.map((target, at) => ({ ...target, id: ids.id('target', labels[at] ?? '') })),
+    };
+  });
+}
