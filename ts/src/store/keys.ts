@@ -82,7 +82,11 @@ async function findKey(db: Kysely<Schema>, id: number): Promise<VirtualKeyRow | 
 
 /** The unique index would refuse it as well; asking first gives an error that names the key. */
 async function refuseTakenName(tx: Transaction<Schema>, name: string, except: number | null): Promise<void> {
-  let taken = tx.selectFrom('virtual_key').select('id').where('name', '=', name).where('revoked_at', 'is', null);
+  let taken = tx
+    .selectFrom('virtual_key')
+    .select('id')
+    .where('name', '=', name)
+    .where('revoked_at', 'is', null);
   if (except !== null) taken = taken.where('id', '!=', except);
   if (await taken.executeTakeFirst()) throw new NameTaken(name);
 }
@@ -90,11 +94,16 @@ async function refuseTakenName(tx: Transaction<Schema>, name: string, except: nu
 /** Names of keys may be used again once revoked, labels never: the label of an `api` key is therefore random. */
 async function freshKeyId(tx: Transaction<Schema>): Promise<number> {
   const name = sql<string>`'api:' || lower(hex(randomblob(16)))`;
-  return (await tx.insertInto('label').values({ kind: 'key', name }).returning('id').executeTakeFirstOrThrow()).id;
+  return (
+    await tx.insertInto('label').values({ kind: 'key', name }).returning('id').executeTakeFirstOrThrow()
+  ).id;
 }
 
 async function insertRow(tx: Transaction<Schema>, row: VirtualKeyRow): Promise<void> {
-  await tx.insertInto('virtual_key').values({ id: row.id, ...columns(row) }).execute();
+  await tx
+    .insertInto('virtual_key')
+    .values({ id: row.id, ...columns(row) })
+    .execute();
   await replaceDigests(tx, row.id, row.digests);
 }
 
@@ -109,7 +118,11 @@ async function mirror(tx: Transaction<Schema>, row: VirtualKeyRow): Promise<void
   await replaceDigests(tx, row.id, row.digests);
 }
 
-async function replaceDigests(tx: Transaction<Schema>, id: number, digests: readonly KeyDigest[]): Promise<void> {
+async function replaceDigests(
+  tx: Transaction<Schema>,
+  id: number,
+  digests: readonly KeyDigest[],
+): Promise<void> {
   await tx.deleteFrom('virtual_key_digest').where('key_id', '=', id).execute();
   if (digests.length === 0) return;
   const rows = digests.map(({ sha256, expiresAt }, position) => ({
@@ -136,7 +149,9 @@ function columns(row: VirtualKeyRow): Required<Columns> {
 }
 
 /** Folds the rows of each key into one. */
-function virtualKeys(rows: readonly (Key & { sha256: string | null; expires_at: number | null })[]): VirtualKeyRow[] {
+function virtualKeys(
+  rows: readonly (Key & { sha256: string | null; expires_at: number | null })[],
+): VirtualKeyRow[] {
   const keys = new Map<number, VirtualKeyRow & { digests: KeyDigest[] }>();
   for (const row of rows) {
     const key = keys.get(row.id) ?? virtualKey(row);

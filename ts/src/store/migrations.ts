@@ -99,7 +99,11 @@ export class IncompatibleDatabase extends Error {
 }
 
 /** Brings the database to `target` (the newest by default), or throws {@link IncompatibleDatabase}. */
-export function migrate(connection: SqliteConnection, path: string, target: number = MIGRATIONS.length): void {
+export function migrate(
+  connection: SqliteConnection,
+  path: string,
+  target: number = MIGRATIONS.length,
+): void {
   if (checkedVersion(connection, path) === target) return;
   connection.transaction(() => {
     const from = checkedVersion(connection, path);

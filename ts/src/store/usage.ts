@@ -78,7 +78,9 @@ export class SqliteUsageLedger implements UsageLedger {
 
   async segmentsAfter(bootId: number, sequence: number, limit: number): Promise<StoredSegment[]> {
     const rows = this.db.selectFrom('usage_segment').selectAll().where('boot', '=', bootId);
-    return (await rows.where('sequence', '>', sequence).orderBy('sequence').limit(limit).execute()).map(segment);
+    return (await rows.where('sequence', '>', sequence).orderBy('sequence').limit(limit).execute()).map(
+      segment,
+    );
   }
 
   addRollups(bootId: number, from: number, to: number, rollups: RollupTable): Promise<boolean> {
@@ -95,7 +97,9 @@ export class SqliteUsageLedger implements UsageLedger {
     let select = this.db
       .selectFrom('usage_rollup')
       .select(query.groupBy)
-      .select((of) => ROLLUP_SUMS.map((sum) => of.fn.coalesce(of.fn.sum<number>(sum), sql<number>`0`).as(sum)))
+      .select((of) =>
+        ROLLUP_SUMS.map((sum) => of.fn.coalesce(of.fn.sum<number>(sum), sql<number>`0`).as(sum)),
+      )
       .where('minute', '>=', query.fromMinute)
       .where('minute', '<', query.toMinute)
       .where((of) => of.and(filters(of, query.filter)))
@@ -116,8 +120,11 @@ export class SqliteUsageLedger implements UsageLedger {
       .where('first_ms', '>=', query.fromMs - MAX_SEGMENT_SPAN_MS)
       .where('first_ms', '<', query.toMs)
       .where('last_ms', '>=', query.fromMs);
-    if (at) select = select.where((of) => of(of.refTuple('first_ms', 'id'), '<=', of.tuple(at.firstMs, at.id)));
-    return (await select.orderBy('first_ms', 'desc').orderBy('id', 'desc').limit(query.limit).execute()).map(segment);
+    if (at)
+      select = select.where((of) => of(of.refTuple('first_ms', 'id'), '<=', of.tuple(at.firstMs, at.id)));
+    return (await select.orderBy('first_ms', 'desc').orderBy('id', 'desc').limit(query.limit).execute()).map(
+      segment,
+    );
   }
 
   async deleteSegments(beforeMs: number, limit: number): Promise<number> {

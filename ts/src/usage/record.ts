@@ -59,7 +59,8 @@ export function finishedAtMs(words: Uint32Array, at: number): number {
 export function decodeRecord(bytes: Uint8Array, index: number): UsageRecord {
   const at = index * RECORD_BYTES;
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, RECORD_BYTES);
-  const u32 = (field: keyof typeof RECORD_FIELDS): number => view.getUint32(RECORD_FIELDS[field].offset, true);
+  const u32 = (field: keyof typeof RECORD_FIELDS): number =>
+    view.getUint32(RECORD_FIELDS[field].offset, true);
   const u8 = (field: keyof typeof RECORD_FIELDS): number => view.getUint8(RECORD_FIELDS[field].offset);
   const id = RECORD_FIELDS.request_id.offset;
   const started = RECORD_FIELDS.started_at_ms.offset;

@@ -105,7 +105,8 @@ export class UsageRecorder {
 
   /** Sums what earlier runs left behind, and opens this one. Records flow from {@link UsageRecorder.start} on. */
   static async open(options: RecorderOptions): Promise<UsageRecorder> {
-    for (const boot of await options.ledger.unrolledBoots()) await replay(options.ledger, boot).catch(options.onError);
+    for (const boot of await options.ledger.unrolledBoots())
+      await replay(options.ledger, boot).catch(options.onError);
     return new UsageRecorder(options, await options.ledger.openBoot(options.bootId));
   }
 
@@ -186,7 +187,8 @@ export class UsageRecorder {
     if (now < this.retryAt) return;
     try {
       await this.writeSegments();
-      if (rollupsToo || now >= this.rollupsDueAt || this.rollups.size > MAX_PENDING_ROLLUPS) await this.writeRollups();
+      if (rollupsToo || now >= this.rollupsDueAt || this.rollups.size > MAX_PENDING_ROLLUPS)
+        await this.writeRollups();
       this.retryMs = 0;
     } catch (error) {
       this.writeFailures += 1;
@@ -223,7 +225,10 @@ export class UsageRecorder {
     const now = this.options.now();
     if (now < this.retentionDueAt || now < this.retryAt) return;
     try {
-      const deleted = await this.options.ledger.deleteSegments(now - this.options.retentionMs, DELETED_PER_DRAIN);
+      const deleted = await this.options.ledger.deleteSegments(
+        now - this.options.retentionMs,
+        DELETED_PER_DRAIN,
+      );
       if (deleted < DELETED_PER_DRAIN) this.retentionDueAt = now + RETENTION_INTERVAL_MS;
     } catch (error) {
       this.retentionDueAt = now + RETENTION_INTERVAL_MS;

@@ -34,7 +34,8 @@ export interface RequestQuery {
   readonly keyId?: number;
   /** Any of these models. */
   readonly modelIds?: readonly number[];
-  readonly providerId?: number;
+  /** Any of these providers. */
+  readonly providerIds?: readonly number[];
   readonly status?: number;
   readonly route?: number;
   readonly limit: number;
@@ -52,7 +53,7 @@ export interface RequestPage {
 export async function listRequests(ledger: UsageLedger, query: RequestQuery): Promise<RequestPage> {
   const requests: UsageRecord[] = [];
   let at = query.cursor ?? null;
-  for (let scanned = 0; scanned < MAX_SCANNED_RECORDS; ) {
+  for (let scanned = 0; scanned < MAX_SCANNED_RECORDS;) {
     const segments = await nextSegments(ledger, query, at);
     for (const segment of segments) {
       const skip = at?.id === segment.id ? at.skip : 0;
@@ -81,7 +82,11 @@ export function decodeCursor(text: string): RequestCursor | null {
   return { firstMs, id, skip };
 }
 
-function nextSegments(ledger: UsageLedger, query: RequestQuery, at: RequestCursor | null): Promise<StoredSegment[]> {
+function nextSegments(
+  ledger: UsageLedger,
+  query: RequestQuery,
+  at: RequestCursor | null,
+): Promise<StoredSegment[]> {
   const { fromMs, toMs } = query;
   return ledger.querySegments({ fromMs, toMs, limit: SEGMENTS_PER_QUERY, ...(at && { at }) });
 }
@@ -105,12 +110,12 @@ function matching(segment: StoredSegment, query: RequestQuery): number[] {
 
 /** Every filter but the time. */
 function matches(words: Uint32Array, at: number, query: RequestQuery): boolean {
-  const { keyId, modelIds, providerId, status, route } = query;
+  const { keyId, modelIds, providerIds, status, route } = query;
   const statusAndRoute = words[at + STATUS_AND_ROUTE]!;
   return (
     (keyId === undefined || words[at + KEY] === keyId) &&
     (modelIds === undefined || modelIds.includes(words[at + MODEL]!)) &&
-    (providerId === undefined || words[at + PROVIDER] === providerId) &&
+    (providerIds === undefined || providerIds.includes(words[at + PROVIDER]!)) &&
     (status === undefined || (statusAndRoute & 0xffff) === status) &&
     (route === undefined || ((statusAndRoute >>> 16) & 0xff) === route)
   );

@@ -97,7 +97,8 @@ export class RollupTable {
       const routeAndClass = this.keys[at + KEY_WORDS - 1] ?? 0;
       key[KEY_WORDS - 1] = routeAndClass >>> 8;
       key[KEY_WORDS] = routeAndClass & 0xff;
-      for (let column = 0; column < SUM_COLUMNS; column += 1) sums[column] = this.sums[entry * SUM_COLUMNS + column] ?? 0;
+      for (let column = 0; column < SUM_COLUMNS; column += 1)
+        sums[column] = this.sums[entry * SUM_COLUMNS + column] ?? 0;
       visit(key, sums);
     }
   }
@@ -115,7 +116,13 @@ export class RollupTable {
     const packed = words[at + STATUS_ROUTE_FLAGS]!;
     const routeAndClass = (((packed >>> 16) & 0xff) << 8) | statusClass(packed & 0xffff);
     const minute = Math.floor(finished / MS_PER_MINUTE);
-    const entry = this.entryOf(minute, words[at + KEY]!, words[at + MODEL]!, words[at + PROVIDER]!, routeAndClass);
+    const entry = this.entryOf(
+      minute,
+      words[at + KEY]!,
+      words[at + MODEL]!,
+      words[at + PROVIDER]!,
+      routeAndClass,
+    );
     this.sumInto(entry * SUM_COLUMNS, words, at, packed >>> 24);
     return finished;
   }
@@ -136,7 +143,13 @@ export class RollupTable {
   }
 
   /** Consecutive records are often alike, so the entry of the one before is tried first. */
-  private entryOf(minute: number, key: number, model: number, provider: number, routeAndClass: number): number {
+  private entryOf(
+    minute: number,
+    key: number,
+    model: number,
+    provider: number,
+    routeAndClass: number,
+  ): number {
     const last = this.lastEntry;
     if (last >= 0 && this.matches(last, minute, key, model, provider, routeAndClass)) return last;
     const entry = this.find(minute, key, model, provider, routeAndClass);
@@ -155,7 +168,14 @@ export class RollupTable {
     }
   }
 
-  private matches(entry: number, minute: number, key: number, model: number, provider: number, last: number): boolean {
+  private matches(
+    entry: number,
+    minute: number,
+    key: number,
+    model: number,
+    provider: number,
+    last: number,
+  ): boolean {
     const at = entry * KEY_WORDS;
     const keys = this.keys;
     return (
@@ -197,7 +217,10 @@ export class RollupTable {
   }
 
   private placeAgain(entry: number): void {
-    const [minute, key, model, provider, last] = this.keys.subarray(entry * KEY_WORDS, (entry + 1) * KEY_WORDS);
+    const [minute, key, model, provider, last] = this.keys.subarray(
+      entry * KEY_WORDS,
+      (entry + 1) * KEY_WORDS,
+    );
     const mask = this.slots.length - 1;
     let slot = hash(minute!, key!, model!, provider!, last!) & mask;
     while (this.slots[slot] !== 0) slot = (slot + 1) & mask;

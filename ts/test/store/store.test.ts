@@ -53,7 +53,8 @@ describe('migrations', () => {
     migrate(old.connection, old.path, version);
     expect(old.connection.pragmaNumber('user_version')).toBe(version);
     migrate(old.connection, old.path);
-    const schema = (raw: Database.Database) => raw.prepare('select name, sql from sqlite_master order by name').all();
+    const schema = (raw: Database.Database) =>
+      raw.prepare('select name, sql from sqlite_master order by name').all();
     const fresh = openDatabase(dir);
     expect(schema(old.connection.raw)).toEqual(schema(fresh.connection.raw));
     expect(old.connection.pragmaNumber('user_version')).toBe(MIGRATIONS.length);
@@ -92,7 +93,7 @@ describe('migrations', () => {
   it('leave nothing behind when a step fails', () => {
     const half = openDatabase(mkdtempSync(join(dir, 'half-')));
     half.connection.exec('create table usage_rollup (x)');
-    half.connection.exec(`pragma application_id = ${0x534c4345}`);
+    half.connection.exec('pragma application_id = 0x534c4345');
     expect(() => migrate(half.connection, half.path)).toThrow(/already exists/);
     expect(half.connection.pragmaNumber('user_version')).toBe(0);
     expect(half.connection.all("select name from sqlite_master where type = 'table'", [])).toHaveLength(1);
@@ -194,7 +195,8 @@ describe('keys', () => {
     const api = await store.insertKey(newKey('api'));
     await store.mirrorConfigKeys([row(a, 'a'), row(b, 'b')], 10);
     await store.mirrorConfigKeys([{ ...row(a, 'b'), models: ['m'] }], 20);
-    const state = async () => (await store.listKeys()).map((key) => [key.id, key.name, key.models, key.revokedAt]);
+    const state = async () =>
+      (await store.listKeys()).map((key) => [key.id, key.name, key.models, key.revokedAt]);
     expect(await state()).toEqual([
       [a, 'b', ['m'], null],
       [b, 'b', ['*'], 20],

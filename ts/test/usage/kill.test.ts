@@ -48,7 +48,9 @@ function writer(bootId: string): ChildProcess {
       process.stdout.write(stored + '\\n');
       await new Promise(setImmediate);
     }`;
-  return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
 }
 
 /** Kills the writer after it has stored some batches; resolves with how many it had reported. */
@@ -63,26 +65,31 @@ function killAfter(child: ChildProcess, batches: number): Promise<number> {
   });
 }
 
-it('a killed process loses no stored batch, and each is counted once after a restart', { timeout: 60_000 }, async () => {
-  let reported = 0;
-  for (const [round, batches] of [5, 23, 70].entries()) reported += await killAfter(writer(`boot-${round}`), batches);
-  const store = await openStore(dir);
-  const source = new FakeSource();
-  const options = { source, ledger: store.usage, retentionMs: 1e15, now: () => Date.now() };
-  await UsageRecorder.open({
-    ...options,
-    bootId: 'after',
-    onError: (error) => {
-      throw error;
-    },
-  });
-  const everything = { fromMs: 0, toMs: 2 ** 50, limit: 100_000 };
-  const stored = (await store.usage.querySegments(everything)).length;
-  expect(stored).toBeGreaterThanOrEqual(reported);
-  expect(stored).toBeLessThanOrEqual(reported + 3);
-  const range = { fromMinute: 0, toMinute: 2 ** 40, groupBy: [], filter: {}, limit: 1, offset: 0 };
-  const [total] = await store.usage.queryRollups(range);
-  expect(total?.sums.requests).toBe(stored * BATCH);
-  expect(total?.sums.input_tokens).toBe(stored * BATCH * 100);
-  await store.close();
-});
+it(
+  'a killed process loses no stored batch, and each is counted once after a restart',
+  { timeout: 60_000 },
+  async () => {
+    let reported = 0;
+    for (const [round, batches] of [5, 23, 70].entries())
+      reported += await killAfter(writer(`boot-${round}`), batches);
+    const store = await openStore(dir);
+    const source = new FakeSource();
+    const options = { source, ledger: store.usage, retentionMs: 1e15, now: () => Date.now() };
+    await UsageRecorder.open({
+      ...options,
+      bootId: 'after',
+      onError: (error) => {
+        throw error;
+      },
+    });
+    const everything = { fromMs: 0, toMs: 2 ** 50, limit: 100_000 };
+    const stored = (await store.usage.querySegments(everything)).length;
+    expect(stored).toBeGreaterThanOrEqual(reported);
+    expect(stored).toBeLessThanOrEqual(reported + 3);
+    const range = { fromMinute: 0, toMinute: 2 ** 40, groupBy: [], filter: {}, limit: 1, offset: 0 };
+    const [total] = await store.usage.queryRollups(range);
+    expect(total?.sums.requests).toBe(stored * BATCH);
+    expect(total?.sums.input_tokens).toBe(stored * BATCH * 100);
+    await store.close();
+  },
+);

@@ -42,7 +42,14 @@ function open(over: Partial<RecorderOptions> = {}): Promise<UsageRecorder> {
   });
 }
 
-const ALL_TIME = { fromMinute: 0, toMinute: 2 ** 40, groupBy: [], filter: {}, limit: 10_000, offset: 0 } as const;
+const ALL_TIME = {
+  fromMinute: 0,
+  toMinute: 2 ** 40,
+  groupBy: [],
+  filter: {},
+  limit: 10_000,
+  offset: 0,
+} as const;
 
 async function totals(ledger: UsageLedger = store.usage): Promise<RollupRow['sums'] | undefined> {
   return (await ledger.queryRollups(ALL_TIME))[0]?.sums;
@@ -120,7 +127,11 @@ describe('recorder', () => {
     await recorder.stop();
     expect(requests).toBe(1_000_000);
     expect(await totals()).toMatchObject({ requests, input_tokens: input });
-    const byKey = await store.usage.queryRollups({ ...ALL_TIME, groupBy: ['key_id', 'model_id'], interval: 'minute' });
+    const byKey = await store.usage.queryRollups({
+      ...ALL_TIME,
+      groupBy: ['key_id', 'model_id'],
+      interval: 'minute',
+    });
     expect(byKey.reduce((sum, row) => sum + row.sums.input_tokens, 0)).toBe(input);
     expect((await segments()).reduce((sum, count) => sum + count, 0)).toBe(requests);
   });
@@ -170,7 +181,8 @@ describe('a store that cannot be written', () => {
   /** The real ledger, which fails while `broken` is set. */
   function fragile(): UsageLedger & { broken: boolean } {
     const { usage } = store;
-    const guard = <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+    const guard =
+      <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
       (...args: A): Promise<R> =>
         ledger.broken ? Promise.reject(new Error('disk full')) : call.apply(usage, args);
     const ledger = {

@@ -44,7 +44,9 @@ async function fill(): Promise<RecordFields[]> {
     all.push(...rows);
     const firstMs = T0 + segment * 1_000 + 5;
     const span = { firstMs, lastMs: firstMs + PER_SEGMENT };
-    await store.usage.writeSegments(boot.id, [{ sequence: segment + 1, ...span, count: rows.length, records: records(rows) }]);
+    await store.usage.writeSegments(boot.id, [
+      { sequence: segment + 1, ...span, count: rows.length, records: records(rows) },
+    ]);
   }
   return all;
 }
@@ -76,7 +78,7 @@ describe('listRequests', () => {
     ['models', { modelIds: [2, 9] }, (row) => row.model_id === 2],
     ['one status', { status: 429 }, (row) => row.status === 429],
     ['key and status', { keyId: 3, status: 429 }, (row) => row.key_id === 3 && row.status === 429],
-    ['nothing', { providerId: 77 }, () => false],
+    ['nothing', { providerIds: [77] }, () => false],
     ['a route', { route: 1 }, () => true],
     ['another route', { route: 2 }, () => false],
     [
@@ -98,10 +100,18 @@ describe('listRequests', () => {
     const boot = await store.usage.openBoot('later');
     const firstMs = T0 + 900_000;
     await store.usage.writeSegments(boot.id, [
-      { sequence: 1, firstMs, lastMs: firstMs, count: 1, records: records([{ ...OK, started_at_ms: firstMs }]) },
+      {
+        sequence: 1,
+        firstMs,
+        lastMs: firstMs,
+        count: 1,
+        records: records([{ ...OK, started_at_ms: firstMs }]),
+      },
     ]);
     const second = await listRequests(store.usage, { ...RANGE, limit: 1_000, cursor: first.next! });
-    const ids = [...first.requests, ...second.requests].map((request) => Number.parseInt(request.requestId, 16));
+    const ids = [...first.requests, ...second.requests].map((request) =>
+      Number.parseInt(request.requestId, 16),
+    );
     expect(ids).toEqual(expected(rows, () => true));
   });
 
@@ -110,7 +120,9 @@ describe('listRequests', () => {
     const bytes = records(Array.from({ length: 16_000 }, () => OK));
     for (let sequence = 1; sequence <= 20; sequence += 1) {
       const firstMs = T0 + sequence;
-      await store.usage.writeSegments(boot.id, [{ sequence, firstMs, lastMs: firstMs, count: 16_000, records: bytes }]);
+      await store.usage.writeSegments(boot.id, [
+        { sequence, firstMs, lastMs: firstMs, count: 16_000, records: bytes },
+      ]);
     }
     const page = await listRequests(store.usage, { ...RANGE, keyId: 99, limit: 10 });
     expect(page.requests).toEqual([]);

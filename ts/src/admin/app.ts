@@ -1,0 +1,91 @@
+/**
+ * The admin application: guard, checks, routes, OpenAPI. Routes are thin; what they decide is decided in the folders
+ * they call. Listening is in `server.ts`.
+ */
+import swagger from '@fastify/swagger';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  LogController,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+  type RawServerDefault,
+} from 'fastify';
+import { AdminError, answerBrokenHttp, answerError } from './errors.js';
+import { installGuard } from './guard.js';
+import { openApi, openApiRoute } from './openapi.js';
+import type { AdminDependencies, AdminOptions } from './ports.js';
+import { catalogueRoutes } from './routes/catalogue.js';
+import { configRoutes } from './routes/config.js';
+import { healthRoutes, metricsRoutes, probeRoutes } from './routes/health.js';
+import { keyRoutes } from './routes/keys.js';
+import { usageRoutes } from './routes/usage.js';
+import { ErrorSchema } from './schemas.js';
+import { installValidation } from './validation.js';
+
+/** The app, with handler types taken from the schemas. */
+export type AdminApp = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+/** Where the API lives. */
+export const API_PREFIX = '/admin/v1';
+
+/** Longest body of an ordinary request. */
+const BODY_LIMIT_BYTES = 256 * 1024;
+
+/** A request must have arrived within this. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** Builds the app. It owns nothing it is given, and closing it closes its sockets only. */
+export async function buildAdminApp(
+  deps: AdminDependencies,
+  options: AdminOptions,
+  logger?: FastifyBaseLogger,
+): Promise<AdminApp> {
+  const app = Fastify({
+    ...(logger && { loggerInstance: logger }),
+    logController: new LogController({ disableRequestLogging: true }),
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+    clientErrorHandler: answerBrokenHttp,
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.removeContentTypeParser('text/plain');
+  installGuard(app, options);
+  installValidation(app);
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler(refuseUnknown);
+  app.addSchema(ErrorSchema.schema);
+  await app.register(swagger, openApi(deps.version));
+  await app.register(async (root: AdminApp) => {
+    probeRoutes(root, deps);
+    metricsRoutes(root, deps, options);
+  });
+  await app.register(async (api: AdminApp) => apiRoutes(api, deps), { prefix: API_PREFIX });
+  await app.ready();
+  return app;
+}
+
+function apiRoutes(api: AdminApp, deps: AdminDependencies): void {
+  keyRoutes(api, deps);
+  catalogueRoutes(api, deps);
+  usageRoutes(api, deps);
+  configRoutes(api, deps);
+  healthRoutes(api, deps);
+  openApiRoute(api);
+}
+
+function refuseUnknown({ method, url }: FastifyRequest): never {
+  const path = url.split('?', 1)[0] ?? '';
+  throw new AdminError(
+    'not_found',
+    `there is no ${method} ${path}; ${API_PREFIX}/openapi.json lists what there is`,
+  );
+}

@@ -1,0 +1,47 @@
+/** What the admin API works with, handed in by the composition root. */
+import type { Stats } from '../bridge/generated/snapshot.js';
+import type { RandomBytes } from '../governance/key-secret.js';
+import type { ConfigControl, KeyRepository, LabelRepository } from '../governance/ports.js';
+import type { RecorderCounters } from '../usage/recorder.js';
+import type { UsageLedger } from '../usage/ports.js';
+import type { GuardOptions } from './guard.js';
+
+/** Keys and names. */
+export interface AdminStore extends KeyRepository, LabelRepository {
+  /** Removes a key that the data plane refused before it was ever in use. */
+  discardKey(id: number): Promise<void>;
+}
+
+/** Recorded usage. */
+export interface AdminUsage {
+  readonly ledger: UsageLedger;
+  /** Brings the ledger up to date before it is read. */
+  flush(): Promise<void>;
+  counters(): RecorderCounters;
+}
+
+/** Everything the routes reach. */
+export interface AdminDependencies {
+  readonly store: AdminStore;
+  readonly usage: AdminUsage;
+  readonly config: ConfigControl;
+  readonly dataPlane: { stats(): Stats };
+  /** The metrics page. */
+  readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  /** Version of the program. */
+  readonly version: string;
+  /** When the process started, milliseconds since 1970. */
+  readonly startedAt: number;
+  /** Wall clock, milliseconds since 1970. */
+  readonly now: () => number;
+  readonly random: RandomBytes;
+}
+
+/** How the listener behaves. */
+export interface AdminOptions extends GuardOptions {
+  /**
+   * Who may read `/metrics`: holders of the `token`, or also anyone on this machine (`loopback`). The page names models
+   * and providers, never keys.
+   */
+  readonly metricsAccess: 'token' | 'loopback';
+}
