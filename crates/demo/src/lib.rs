@@ -18,7 +18,6 @@ mod api;
 mod certificate;
 mod connection;
 mod example;
-mod head;
 mod options;
 mod prng;
 mod provider;

@@ -51,6 +51,12 @@ impl Reply {
         &self.bytes
     }
 
+    /// The part before the body, for a client that asked for no more.
+    pub(crate) fn head(&self) -> &[u8] {
+        let end = memmem::find(&self.bytes, b"\r\n\r\n").map_or(self.bytes.len(), |at| at + 4);
+        &self.bytes[..end]
+    }
+
     pub(crate) fn frames(&self) -> &[Frame] {
         &self.frames
     }

@@ -41,15 +41,15 @@ impl Service {
     }
 
     /// The answer to a request, rendered now or kept from an equal one before.
-    pub(crate) fn answer(&self, method: &[u8], target: &[u8], body: &[u8]) -> Rc<Reply> {
+    pub(crate) fn answer(&self, method: &str, path: &str, body: &[u8]) -> Rc<Reply> {
         if self.fails() {
             return Rc::new(api::injected_error());
         }
-        if let Some(reply) = self.memo.borrow().find(method, target, body) {
+        if let Some(reply) = self.memo.borrow().find(method, path, body) {
             return reply;
         }
-        let reply = Rc::new(api::answer(method, target, body, &self.options, self.created));
-        self.memo.borrow_mut().keep(method, target, body, &reply);
+        let reply = Rc::new(api::answer(method, path, body, &self.options, self.created));
+        self.memo.borrow_mut().keep(method, path, body, &reply);
         reply
     }
 
@@ -66,25 +66,25 @@ struct Memo {
 }
 
 struct Entry {
-    method: Vec<u8>,
-    target: Vec<u8>,
+    method: String,
+    path: String,
     body: Vec<u8>,
     reply: Rc<Reply>,
 }
 
 impl Memo {
-    fn find(&self, method: &[u8], target: &[u8], body: &[u8]) -> Option<Rc<Reply>> {
-        let equal = |entry: &&Entry| entry.body == body && entry.target == target && entry.method == method;
+    fn find(&self, method: &str, path: &str, body: &[u8]) -> Option<Rc<Reply>> {
+        let equal = |entry: &&Entry| entry.body == body && entry.path == path && entry.method == method;
         self.entries.iter().find(equal).map(|entry| Rc::clone(&entry.reply))
     }
 
-    fn keep(&mut self, method: &[u8], target: &[u8], body: &[u8], reply: &Rc<Reply>) {
+    fn keep(&mut self, method: &str, path: &str, body: &[u8], reply: &Rc<Reply>) {
         if body.len() > MEMO_MAX_BODY_BYTES {
             return;
         }
         let entry = Entry {
-            method: method.to_vec(),
-            target: target.to_vec(),
+            method: method.to_owned(),
+            path: path.to_owned(),
             body: body.to_vec(),
             reply: Rc::clone(reply),
         };

@@ -39,15 +39,8 @@ impl Context<'_> {
 type Endpoint = fn(&Value, &Context<'_>) -> Result<Reply, Refusal>;
 
 /// Answers one request. Whatever comes in, an answer goes out.
-pub(crate) fn answer(
-    method: &[u8],
-    target: &[u8],
-    body: &[u8],
-    options: &DemoOptions,
-    created: u64,
-) -> Reply {
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let context = Context { options, created, digest: fnv1a(body) ^ fnv1a(path) };
+pub(crate) fn answer(method: &str, path: &str, body: &[u8], options: &DemoOptions, created: u64) -> Reply {
+    let context = Context { options, created, digest: fnv1a(body) ^ fnv1a(path.as_bytes()) };
     dispatch(method, path, body, &context).unwrap_or_else(|refusal| refusal.reply(&context.request_id()))
 }
 
@@ -56,15 +49,20 @@ pub(crate) fn injected_error() -> Reply {
     Refusal::server_error().reply("req_demo_injected")
 }
 
-fn dispatch(method: &[u8], path: &[u8], body: &[u8], context: &Context<'_>) -> Result<Reply, Refusal> {
-    if path == b"/v1/models" {
-        return expect_method(method, b"GET").map(|()| models::list(context));
+/// The answer to bytes that are not a request.
+pub(crate) fn bad_http(status: u16, why: &str) -> Reply {
+    Refusal::bad_http(status, why).reply("req_demo_refused")
+}
+
+fn dispatch(method: &str, path: &str, body: &[u8], context: &Context<'_>) -> Result<Reply, Refusal> {
+    if path == "/v1/models" {
+        return expect_method(method, "GET").map(|()| models::list(context));
     }
-    if let Some(id) = path.strip_prefix(b"/v1/models/") {
-        return expect_method(method, b"GET").and_then(|()| models::get(id, context));
+    if let Some(id) = path.strip_prefix("/v1/models/") {
+        return expect_method(method, "GET").and_then(|()| models::get(id, context));
     }
     let endpoint = endpoint(path).ok_or_else(|| Refusal::unknown_url(method, path))?;
-    expect_method(method, b"POST")?;
+    expect_method(method, "POST")?;
     let body: Value = serde_json::from_slice(body).map_err(|_| Refusal::not_json())?;
     if !body.is_object() {
         return Err(Refusal::not_json());
@@ -72,17 +70,17 @@ fn dispatch(method: &[u8], path: &[u8], body: &[u8], context: &Context<'_>) -> R
     endpoint(&body, context)
 }
 
-fn endpoint(path: &[u8]) -> Option<Endpoint> {
+fn endpoint(path: &str) -> Option<Endpoint> {
     match path {
-        b"/v1/chat/completions" => Some(chat::answer),
-        b"/v1/completions" => Some(completions::answer),
-        b"/v1/embeddings" => Some(embeddings::answer),
-        b"/v1/responses" => Some(responses::answer),
+        "/v1/chat/completions" => Some(chat::answer),
+        "/v1/completions" => Some(completions::answer),
+        "/v1/embeddings" => Some(embeddings::answer),
+        "/v1/responses" => Some(responses::answer),
         _ => None,
     }
 }
 
-fn expect_method(method: &[u8], expected: &[u8]) -> Result<(), Refusal> {
+fn expect_method(method: &str, expected: &str) -> Result<(), Refusal> {
     if method == expected { Ok(()) } else { Err(Refusal::wrong_method(method)) }
 }
 

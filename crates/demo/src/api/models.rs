@@ -25,9 +25,9 @@ pub(super) fn list(context: &Context<'_>) -> Reply {
     Reply::json(200, &context.request_id(), &List { object: "list", data })
 }
 
-pub(super) fn get(id: &[u8], context: &Context<'_>) -> Result<Reply, Refusal> {
-    let listed = LISTED.iter().find(|listed| listed.as_bytes() == id);
-    let id = listed.ok_or_else(|| Refusal::unknown_model(&String::from_utf8_lossy(id)))?;
+pub(super) fn get(id: &str, context: &Context<'_>) -> Result<Reply, Refusal> {
+    let listed = LISTED.iter().find(|listed| **listed == id);
+    let id = listed.ok_or_else(|| Refusal::unknown_model(id))?;
     Ok(Reply::json(200, &context.request_id(), &model(id, context)))
 }
 

@@ -53,13 +53,20 @@ impl Refusal {
         Self::request(400, Some("invalid_value"), Some(param), message)
     }
 
-    pub(crate) fn unknown_url(method: &[u8], path: &[u8]) -> Self {
-        let (method, path) = (String::from_utf8_lossy(method), String::from_utf8_lossy(path));
+    pub(crate) fn bad_http(status: u16, why: &str) -> Self {
+        Self::request(
+            status,
+            Some("bad_http_request"),
+            None,
+            format!("The request is not valid HTTP: {why}."),
+        )
+    }
+
+    pub(crate) fn unknown_url(method: &str, path: &str) -> Self {
         Self::request(404, Some("unknown_url"), None, format!("Invalid URL ({method} {path})"))
     }
 
-    pub(crate) fn wrong_method(method: &[u8]) -> Self {
-        let method = String::from_utf8_lossy(method);
+    pub(crate) fn wrong_method(method: &str) -> Self {
         Self::request(
             405,
             Some("method_not_supported"),
