@@ -1,6 +1,6 @@
 //! A client small enough to be trusted: one request per connection, read to the end.
 
-#![allow(clippy::unwrap_used, reason = "only tests call this")]
+#![allow(dead_code, clippy::unwrap_used, reason = "every test file uses its part of this, and only tests do")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
