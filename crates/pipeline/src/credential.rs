@@ -25,7 +25,9 @@ pub fn find_credential<'b>(head: &RequestHead, bytes: &'b [u8]) -> Result<Option
         }
         for value in head.fields().all(bytes, known) {
             let key = if known == Known::Authorization { bearer(value) } else { Some(value) };
-            let key = key.filter(|key| !key.is_empty() && key.len() <= MAX_KEY_BYTES).ok_or(CredentialError::Malformed)?;
+            let key = key
+                .filter(|key| !key.is_empty() && key.len() <= MAX_KEY_BYTES)
+                .ok_or(CredentialError::Malformed)?;
             if found.is_some_and(|other| other != key) {
                 return Err(CredentialError::Ambiguous);
             }

@@ -153,13 +153,21 @@ impl ProviderPlan {
     }
 }
 
-fn compile_credentials(provider: &Provider, url: &BaseUrl, path: &str) -> Result<Vec<CredentialPlan>, PlanError> {
+fn compile_credentials(
+    provider: &Provider,
+    url: &BaseUrl,
+    path: &str,
+) -> Result<Vec<CredentialPlan>, PlanError> {
     let fixed = fixed_headers(provider, path)?;
     if provider.auth == Auth::None {
         return Ok(vec![CredentialPlan { id: 0, secret: "".into(), heads: heads(url, &fixed) }]);
     }
     if provider.keys.iter().all(|key| key.weight == 0) {
-        return Err(PlanError::new(&format!("{path}.keys"), "no_key", "expected at least one key with a weight"));
+        return Err(PlanError::new(
+            &format!("{path}.keys"),
+            "no_key",
+            "expected at least one key with a weight",
+        ));
     }
     let compile = |(nth, key): (usize, &sluice_types::ProviderKey)| {
         let secret = key.secret.expose();
@@ -188,7 +196,11 @@ fn fixed_headers(provider: &Provider, path: &str) -> Result<String, PlanError> {
         let (name, value) = (&header.name, header.value.expose());
         if !is_header_name(name) || !is_header_value(value) || OWNED_HEADERS.contains(&name.as_str()) {
             let path = format!("{path}.headers[{nth}]");
-            return Err(PlanError::new(&path, "bad_header", "expected a header this gateway does not set itself"));
+            return Err(PlanError::new(
+                &path,
+                "bad_header",
+                "expected a header this gateway does not set itself",
+            ));
         }
         out.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -221,7 +233,8 @@ fn heads(url: &BaseUrl, headers: &str) -> Vec<(Route, Box<[u8]>)> {
 }
 
 fn is_header_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+    !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
 }
 
 fn is_header_value(value: &str) -> bool {
@@ -251,7 +264,13 @@ impl BaseUrl {
             return Err("expected a path without query, fragment or white space");
         }
         let (host, port) = split_authority(authority, scheme)?;
-        Ok(Self { scheme, host, port, authority: authority.into(), prefix: path.trim_end_matches('/').into() })
+        Ok(Self {
+            scheme,
+            host,
+            port,
+            authority: authority.into(),
+            prefix: path.trim_end_matches('/').into(),
+        })
     }
 }
 
@@ -290,7 +309,15 @@ mod tests {
             let url = BaseUrl::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"));
             assert_eq!((url.host.as_str(), url.port, url.prefix.as_str()), (host, port, prefix));
         }
-        let bad = ["ftp://x", "https://", "http://u:p@h/", "http://h:0", "http://h:x", "http://h/a?b", "http://h/a b"];
+        let bad = [
+            "ftp://x",
+            "https://",
+            "http://u:p@h/",
+            "http://h:0",
+            "http://h:x",
+            "http://h/a?b",
+            "http://h/a b",
+        ];
         for text in bad {
             assert!(BaseUrl::parse(text).is_err(), "{text}");
         }

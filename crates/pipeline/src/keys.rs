@@ -129,7 +129,11 @@ impl KeyTable {
 fn compile_allow_list(names: &[String], path: &str) -> Result<Vec<NamePattern>, PlanError> {
     let compile = |(at, name): (usize, &String)| {
         NamePattern::parse(name).ok_or_else(|| {
-            PlanError::new(&format!("{path}.models[{at}]"), "bad_pattern", "expected a name with at most one `*`")
+            PlanError::new(
+                &format!("{path}.models[{at}]"),
+                "bad_pattern",
+                "expected a name with at most one `*`",
+            )
         })
     };
     names.iter().enumerate().map(compile).collect()
@@ -197,9 +201,11 @@ mod tests {
 
     #[test]
     fn finds_valid_keys_only() {
-        let keys = [key(1, "one", None, &["*"]), key(2, "two", Some(1_000), &["gpt-*"]), key(3, "three", None, &[])];
+        let keys =
+            [key(1, "one", None, &["*"]), key(2, "two", Some(1_000), &["gpt-*"]), key(3, "three", None, &[])];
         let table = KeyTable::compile(&keys, &Registry::default()).unwrap();
-        let find = |secret: &str, now| table.find(&digest_of(secret.as_bytes()), now).map(|at| table.get(at).id);
+        let find =
+            |secret: &str, now| table.find(&digest_of(secret.as_bytes()), now).map(|at| table.get(at).id);
         assert_eq!(find("one", 0), Some(1));
         assert_eq!(find("two", 999), Some(2));
         assert_eq!(find("two", 1_000), None);
@@ -216,7 +222,10 @@ mod tests {
         assert_eq!(KeyTable::compile(&twice, &Registry::default()).unwrap_err().code, "duplicate_digest");
         let mut short = key(1, "one", None, &[]);
         short.digests[0].sha256.pop();
-        assert_eq!(KeyTable::compile(&[short], &Registry::default()).unwrap_err().path, "keys[0].digests[0].sha256");
+        assert_eq!(
+            KeyTable::compile(&[short], &Registry::default()).unwrap_err().path,
+            "keys[0].digests[0].sha256"
+        );
         let pattern = [key(1, "one", None, &["a*b*c"])];
         assert_eq!(KeyTable::compile(&pattern, &Registry::default()).unwrap_err().path, "keys[0].models[0]");
     }

@@ -82,7 +82,13 @@ impl ModelTable {
             }
         }
         let aliases = model.aliases.iter().map(|alias| alias.as_str().into()).collect();
-        self.models.push(ModelPlan { id: model.id, name: model.name.as_str().into(), aliases, tiers, pattern });
+        self.models.push(ModelPlan {
+            id: model.id,
+            name: model.name.as_str().into(),
+            aliases,
+            tiers,
+            pattern,
+        });
         Ok(())
     }
 

@@ -94,7 +94,11 @@ fn compile_tiers(
     for (nth, target) in model.targets.iter().enumerate() {
         let path = format!("models[{at}].targets[{nth}]");
         let provider = *providers.get(&target.provider).ok_or_else(|| {
-            PlanError::new(&format!("{path}.provider"), "unknown_provider", "expected the id of a listed provider")
+            PlanError::new(
+                &format!("{path}.provider"),
+                "unknown_provider",
+                "expected the id of a listed provider",
+            )
         })?;
         if target.id == 0 {
             return Err(PlanError::new(&format!("{path}.id"), "id_zero", "ids start at 1"));
@@ -104,7 +108,11 @@ fn compile_tiers(
         match tiers.last_mut() {
             Some((tier, members)) if *tier == target.tier => members.push(index),
             Some((tier, _)) if *tier > target.tier => {
-                return Err(PlanError::new(&format!("{path}.tier"), "tier_order", "expected tiers in rising order"));
+                return Err(PlanError::new(
+                    &format!("{path}.tier"),
+                    "tier_order",
+                    "expected tiers in rising order",
+                ));
             }
             _ => tiers.push((target.tier, vec![index])),
         }

@@ -27,9 +27,15 @@ const MAX_MODEL_IN_PATH: usize = 256;
 /// this one answer, so they cannot disagree about what is asked for.
 #[must_use]
 pub fn match_route(method: Method, path: &str) -> RouteMatch<'_> {
-    let call = |route| if method == Method::Post { RouteMatch::Call(route) } else { RouteMatch::WrongMethod("POST") };
+    let call = |route| {
+        if method == Method::Post { RouteMatch::Call(route) } else { RouteMatch::WrongMethod("POST") }
+    };
     let read = |found| {
-        if matches!(method, Method::Get | Method::Head) { found } else { RouteMatch::WrongMethod("GET, HEAD") }
+        if matches!(method, Method::Get | Method::Head) {
+            found
+        } else {
+            RouteMatch::WrongMethod("GET, HEAD")
+        }
     };
     match path {
         "/v1/chat/completions" => call(Route::Chat),

@@ -42,7 +42,12 @@ pub(crate) trait Answer {
 }
 
 /// Appends the headers every answer carries: the request's id and where its time went.
-pub(crate) fn push_own_headers(out: &mut Vec<u8>, settlement: &Settlement<'_>, has_request_id: bool, own: Duration) {
+pub(crate) fn push_own_headers(
+    out: &mut Vec<u8>,
+    settlement: &Settlement<'_>,
+    has_request_id: bool,
+    own: Duration,
+) {
     let id = hex(settlement.request_id());
     out.extend_from_slice(b"x-sluice-request-id: ");
     out.extend_from_slice(&id);

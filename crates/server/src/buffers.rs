@@ -124,7 +124,8 @@ impl Buffer {
         // Growing by doubling keeps the copies of a body that arrives without a length to O(its size).
         let mut larger = Block::default();
         if wanted > self.block.0.len() {
-            let doubled = if len == 0 { wanted.max(DEFAULT_BYTES) } else { wanted.max(2 * self.block.0.len()) };
+            let doubled =
+                if len == 0 { wanted.max(DEFAULT_BYTES) } else { wanted.max(2 * self.block.0.len()) };
             larger = Block::at_least(doubled);
         }
         if larger.0.is_empty() {

@@ -1,10 +1,10 @@
 //! Client connections: accepted elsewhere, placed on this worker, led into the lane that speaks their protocol.
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::future::Future;
-use std::pin::pin;
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -25,7 +25,12 @@ impl Drop for Counted {
 }
 
 /// Serves a connection in a task of its own.
-pub(crate) fn spawn(worker: &Rc<Worker>, socket: std::net::TcpStream, peer: IpAddr, tls: Option<TlsAcceptor>) {
+pub(crate) fn spawn(
+    worker: &Rc<Worker>,
+    socket: std::net::TcpStream,
+    peer: IpAddr,
+    tls: Option<TlsAcceptor>,
+) {
     let counted = Counted(Rc::clone(worker));
     worker.cells.connections_total.add(1);
     tokio::task::spawn_local(async move {

@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use crate::acceptor::{self, Bound};
 use crate::metrics::{WorkerCells, WorkerReading, collect};
 use crate::shared::{Shared, WorkerHandle};
-use crate::worker::{self, Message, ServedPlan, Worker};
 use crate::tls;
+use crate::worker::{self, Message, ServedPlan, Worker};
 
 /// Records a worker holds for whoever drains them: six seconds at ten thousand requests a second.
 const RING_RECORDS: usize = 1 << 16;
@@ -100,13 +100,8 @@ impl DataPlane {
             origin: Instant::now(),
         });
         let (stop_accepting, stopped) = watch::channel(false);
-        let plane = Self {
-            shared,
-            addresses,
-            rings: Mutex::default(),
-            stop_accepting,
-            threads: Mutex::default(),
-        };
+        let plane =
+            Self { shared, addresses, rings: Mutex::default(), stop_accepting, threads: Mutex::default() };
         // From here on an error drops the plane, which stops the threads that have been started.
         plane.spawn_workers(inboxes)?;
         plane.spawn_acceptor(bound, stopped)?;
@@ -189,7 +184,9 @@ impl DataPlane {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let rings = lock(&self.rings);
-        let reading = |(worker, ring): (&'_ WorkerHandle, &Ring)| (worker.connections.load(Ordering::Relaxed), ring.slots());
+        let reading = |(worker, ring): (&'_ WorkerHandle, &Ring)| {
+            (worker.connections.load(Ordering::Relaxed), ring.slots())
+        };
         let sizes: Vec<_> = self.shared.workers.iter().zip(rings.iter()).map(reading).collect();
         let readings: Vec<_> = self
             .shared
@@ -248,7 +245,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn worker_channel() -> (WorkerHandle, UnboundedReceiver<Message>) {
     let (inbox, receiver) = unbounded_channel();
-    let handle = WorkerHandle { cells: Arc::new(WorkerCells::default()), inbox, connections: AtomicUsize::new(0) };
+    let handle =
+        WorkerHandle { cells: Arc::new(WorkerCells::default()), inbox, connections: AtomicUsize::new(0) };
     (handle, receiver)
 }
 
@@ -264,12 +262,17 @@ fn bind_all(options: &StartOptions) -> Result<Vec<Bound>, StartError> {
     let bind = |(at, listener): (usize, &sluice_types::Listener)| {
         let path = format!("listeners[{at}].address");
         let address: SocketAddr = listener.address.parse().map_err(|_| {
-            StartError::new(&path, "bad_address", format!("expected address:port, found {}", listener.address))
+            StartError::new(
+                &path,
+                "bad_address",
+                format!("expected address:port, found {}", listener.address),
+            )
         })?;
         let tls = listener.tls.as_ref().map(tls::acceptor).transpose();
         let tls = tls.map_err(|why| StartError::new(&format!("listeners[{at}].tls"), "bad_tls", why))?;
-        let listener = acceptor::bind(address)
-            .map_err(|error| StartError::new(&path, "cannot_listen", format!("cannot listen on {address}: {error}")))?;
+        let listener = acceptor::bind(address).map_err(|error| {
+            StartError::new(&path, "cannot_listen", format!("cannot listen on {address}: {error}"))
+        })?;
         Ok(Bound { listener, tls })
     };
     if options.listeners.is_empty() {
@@ -282,10 +285,8 @@ fn bind_all(options: &StartOptions) -> Result<Vec<Bound>, StartError> {
 fn serve_plan(plan: Plan) -> Result<ServedPlan, PlanError> {
     let connector = |(at, provider): (usize, &sluice_pipeline::ProviderPlan)| match provider.scheme {
         Scheme::Http => Ok(None),
-        Scheme::Https => tls::connector(provider.extra_ca_pem.as_deref()).map(Some).map_err(|message| PlanError {
-            path: format!("providers[{at}].extra_ca_pem"),
-            code: "bad_certificate",
-            message,
+        Scheme::Https => tls::connector(provider.extra_ca_pem.as_deref()).map(Some).map_err(|message| {
+            PlanError { path: format!("providers[{at}].extra_ca_pem"), code: "bad_certificate", message }
         }),
     };
     let connectors = plan.providers.iter().enumerate().map(connector).collect::<Result<_, _>>()?;

@@ -50,14 +50,16 @@ struct Failed {
 /// Finds a target that answers. Returns with the answer held (see [`hold`]), nothing of it sent yet.
 pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<'_>) -> Result<Held, Ended> {
     let (mut tried, mut attempts) = (0, 0);
-    let mut last = Refusal::new(ErrorKind::UpstreamUnreachable, "No target of this model can be used at the moment.");
+    let mut last =
+        Refusal::new(ErrorKind::UpstreamUnreachable, "No target of this model can be used at the moment.");
     while let Some(target) = choose(x, call, tried) {
         tried |= target.bit;
         attempts += 1;
         let began = Instant::now();
         x.settlement.begin_attempt(target.index, began);
         let plan = Rc::clone(x.plan);
-        let (row, cells) = (&plan.plan().targets[target.index as usize], &plan.targets[target.index as usize]);
+        let (row, cells) =
+            (&plan.plan().targets[target.index as usize], &plan.targets[target.index as usize]);
         match attempt(x, call, row).await {
             Ok((held, Verdict::Deliver)) => {
                 row.state.cooldown.record_success(x.worker.monotonic_ns(held.inflow.last_read));
@@ -150,7 +152,8 @@ async fn attempt<A: Answer>(
 ) -> Result<(Held, Verdict), Option<Failed>> {
     let plan = Rc::clone(x.plan);
     let provider = provider_of(&plan, target);
-    let credential = pick_weighted(provider.credential_weights.iter().copied(), 0, x.worker.random()).unwrap_or(0);
+    let credential =
+        pick_weighted(provider.credential_weights.iter().copied(), 0, x.worker.random()).unwrap_or(0);
     let mut fresh_only = false;
     loop {
         let lease = lease(x, target, fresh_only).await?;
@@ -284,7 +287,9 @@ fn render_head(
 }
 
 fn is_forwarded(name: &[u8]) -> bool {
-    FORWARDED_HEADERS.iter().any(|allowed| allowed.len() == name.len() && name.eq_ignore_ascii_case(allowed.as_bytes()))
+    FORWARDED_HEADERS
+        .iter()
+        .any(|allowed| allowed.len() == name.len() && name.eq_ignore_ascii_case(allowed.as_bytes()))
 }
 
 /// Puts a fault into the terms of the breaker, the metrics and the client. The message names the provider by its name
@@ -301,7 +306,9 @@ fn failed(fault: Fault, provider: &ProviderPlan) -> Option<Failed> {
         Fault::Broken(_) => (
             AttemptOutcome::Unreachable,
             ErrorKind::UpstreamUnreachable,
-            format!("The provider `{name}` could not be reached, or closed the connection before it answered."),
+            format!(
+                "The provider `{name}` could not be reached, or closed the connection before it answered."
+            ),
         ),
         Fault::Invalid(why) => (
             AttemptOutcome::ServerError,

@@ -74,9 +74,8 @@ pub(crate) struct Call<'p> {
 /// Carries a request through to the end of its answer.
 pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), Ended> {
     let endpoint = endpoint_of(x.route)?;
-    let view = openai::inspect(endpoint, x.request.body()).map_err(|error| {
-        Refusal::new(ErrorKind::InvalidBody, error.message).with_param(error.param)
-    })?;
+    let view = openai::inspect(endpoint, x.request.body())
+        .map_err(|error| Refusal::new(ErrorKind::InvalidBody, error.message).with_param(error.param))?;
     let mut scratch = [0; 256];
     // The name is copied out, since the request's memory is given back before the answer ends.
     let name = copy_name(view.model(x.request.body(), &mut [0; 256]), &mut scratch);
@@ -90,7 +89,8 @@ pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), End
 }
 
 fn endpoint_of(route: Route) -> Result<Endpoint, Refusal> {
-    Endpoint::from_route(route).ok_or_else(|| Refusal::new(ErrorKind::UnknownRoute, "This path takes no request body."))
+    Endpoint::from_route(route)
+        .ok_or_else(|| Refusal::new(ErrorKind::UnknownRoute, "This path takes no request body."))
 }
 
 fn copy_name<'s>(name: &str, scratch: &'s mut [u8; 256]) -> &'s str {
@@ -117,7 +117,8 @@ pub(crate) fn find_model<'p>(
             None => true,
         })
         .ok_or_else(|| {
-            let message = format!("The model `{name}` does not exist or this key does not have access to it.");
+            let message =
+                format!("The model `{name}` does not exist or this key does not have access to it.");
             Refusal::new(ErrorKind::ModelNotFound, message).with_param(Some("model"))
         })
 }

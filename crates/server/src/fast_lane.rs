@@ -1,12 +1,12 @@
 //! The fast lane: HTTP/1.1 on a worker's own sockets. [`Connection::serve_request`] is the life of a request.
 
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 
 use sluice_http1::{Framing, HeadError, Parse, RequestHead, ResponseHead};
 use sluice_types::{ErrorKind, Settings};
@@ -40,7 +40,10 @@ const LINGER_MS: u32 = 1_000;
 pub(crate) enum Left {
     Closed,
     /// It speaks HTTP/2.
-    Http2 { stream: Stream, first_bytes: Buffer },
+    Http2 {
+        stream: Stream,
+        first_bytes: Buffer,
+    },
 }
 
 /// What follows a request.
@@ -111,7 +114,9 @@ impl Connection {
             Ok(true) => {}
             Ok(false) => return Next::Http2,
             Err(None) => return Next::Close,
-            Err(Some(refusal)) => return self.refuse_head(worker, &plan, &mut scratch, started, &refusal).await,
+            Err(Some(refusal)) => {
+                return self.refuse_head(worker, &plan, &mut scratch, started, &refusal).await;
+            }
         }
         // A snapshot may have been adopted while the connection waited.
         let plan = worker.plan();
@@ -122,8 +127,14 @@ impl Connection {
         let mut request = Request { bytes, body: head.head_len..head.head_len, decoded: None };
         let mut ahead = Buffer::default();
         self.served += 1;
-        let mut answer =
-            H1Answer::new(&mut self.stream, &self.timer, out, &mut ahead, &mut self.progress, settings.write_timeout_ms);
+        let mut answer = H1Answer::new(
+            &mut self.stream,
+            &self.timer,
+            out,
+            &mut ahead,
+            &mut self.progress,
+            settings.write_timeout_ms,
+        );
         answer.http10 = head.minor_version == 0;
         answer.without_body = head.method == sluice_http1::Method::Head;
         answer.keep_alive = head.keep_alive
@@ -194,18 +205,26 @@ impl Connection {
     }
 
     /// Reads until the head is whole (`true`) or the connection turns out to speak HTTP/2 (`false`).
-    async fn read_head(&mut self, head: &mut RequestHead, settings: &Settings) -> Result<bool, Option<Refusal>> {
+    async fn read_head(
+        &mut self,
+        head: &mut RequestHead,
+        settings: &Settings,
+    ) -> Result<bool, Option<Refusal>> {
         let mut deadline = None;
         head.reset();
         loop {
-            let preface = self.served == 0 && HTTP2_PREFACE.starts_with(&self.input[..self.input.len().min(24)]);
+            let preface =
+                self.served == 0 && HTTP2_PREFACE.starts_with(&self.input[..self.input.len().min(24)]);
             if preface && self.input.len() >= HTTP2_PREFACE.len() {
                 return Ok(false);
             }
-            if !preface && head.parse(&self.input).map_err(|error| Some(head_refusal(error)))? == Parse::Complete {
+            if !preface
+                && head.parse(&self.input).map_err(|error| Some(head_refusal(error)))? == Parse::Complete
+            {
                 return Ok(true);
             }
-            let deadline = *deadline.get_or_insert_with(|| self.timer.deadline_after(settings.header_timeout_ms));
+            let deadline =
+                *deadline.get_or_insert_with(|| self.timer.deadline_after(settings.header_timeout_ms));
             let limit_ms = self.timer.left_until(deadline);
             let (stream, input) = (&mut self.stream, &mut self.input);
             match self.timer.limit(limit_ms, |cx| stream.poll_read(cx, input.spare())).await {
@@ -247,7 +266,13 @@ impl Connection {
 
     /// Puts bytes that came after the request in front of what is read next, and skips what is left of an unwanted
     /// body.
-    async fn keep_surplus(&mut self, head: &RequestHead, mut request: Request, ahead: Buffer, body: BodyState) -> Next {
+    async fn keep_surplus(
+        &mut self,
+        head: &RequestHead,
+        mut request: Request,
+        ahead: Buffer,
+        body: BodyState,
+    ) -> Next {
         let mut skip = 0;
         if let (BodyState::Unread, Framing::Length(length)) = (body, head.framing) {
             let have = (request.bytes.len() - head.head_len) as u64;
@@ -352,14 +377,22 @@ struct Handling<'h, 'c, 'w> {
 impl Handling<'_, '_, '_> {
     async fn run(self) -> Result<(), Ended> {
         let (worker, plan) = (self.worker, self.plan);
-        let asked =
-            gate::pass(worker, plan, self.head, &self.request.bytes, self.peer, self.settlement).map_err(Ended::from)?;
+        let asked = gate::pass(worker, plan, self.head, &self.request.bytes, self.peer, self.settlement)
+            .map_err(Ended::from)?;
         let route = match asked {
             Asked::Call(route) => route,
             other => return models_api::answer(worker, plan, other, self.answer, self.settlement).await,
         };
         gate::check_content_type(self.head, &self.request.bytes)?;
-        request_body::read(self.head, self.request, self.answer, &plan.plan().settings, self.settlement, self.body).await?;
+        request_body::read(
+            self.head,
+            self.request,
+            self.answer,
+            &plan.plan().settings,
+            self.settlement,
+            self.body,
+        )
+        .await?;
         let timer = self.answer.timer;
         let exchange = Exchange {
             worker,

@@ -106,7 +106,12 @@ async fn begin(worker: Rc<Worker>, request: HttpRequest<Incoming>, peer: IpAddr)
 }
 
 /// The life of a request on this lane; the stages are those of the fast lane.
-async fn serve_request(worker: &Rc<Worker>, request: HttpRequest<Incoming>, peer: IpAddr, mut answer: H2Answer) {
+async fn serve_request(
+    worker: &Rc<Worker>,
+    request: HttpRequest<Incoming>,
+    peer: IpAddr,
+    mut answer: H2Answer,
+) {
     let started = Instant::now();
     let plan = worker.plan();
     let mut settlement = Settlement::begin(worker, Rc::clone(&plan), started);
@@ -179,7 +184,8 @@ fn head_as_http1(parts: &http::request::Parts) -> Vec<u8> {
     }
     for (name, value) in &parts.headers {
         // An authority and a `host` that differ are a smuggling attempt; the parser sees both and refuses.
-        let repeats_authority = name == http::header::HOST && authority.is_some_and(|it| value.as_bytes() == it.as_bytes());
+        let repeats_authority =
+            name == http::header::HOST && authority.is_some_and(|it| value.as_bytes() == it.as_bytes());
         if repeats_authority || name == http::header::CONTENT_LENGTH {
             continue;
         }
@@ -312,7 +318,10 @@ impl Body for Frames {
     type Data = Bytes;
     type Error = BrokenOff;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let Some(receiver) = &mut self.0 else { return Poll::Ready(None) };
         let sent = ready!(receiver.poll_recv(cx));
         Poll::Ready(sent.map(|sent| sent.map(Frame::data)))
@@ -338,7 +347,11 @@ struct Rewound {
 }
 
 impl hyper::rt::Read for Rewound {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.first_bytes.is_empty() {
             this.first_bytes.discard();

@@ -137,5 +137,8 @@ pub(crate) fn check_content_type(head: &RequestHead, bytes: &[u8]) -> Result<(),
     if is_json {
         return Ok(());
     }
-    Err(Refusal::new(ErrorKind::InvalidBody, "The body is not JSON. Send it with `Content-Type: application/json`."))
+    Err(Refusal::new(
+        ErrorKind::InvalidBody,
+        "The body is not JSON. Send it with `Content-Type: application/json`.",
+    ))
 }

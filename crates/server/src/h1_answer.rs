@@ -81,8 +81,11 @@ impl<'c> H1Answer<'c> {
         let mut size = [0; 18];
         let chunked = self.framing == Framing::Chunked;
         let head: &[u8] = if with_head { self.out } else { &[] };
-        let (before, after): (&[u8], &[u8]) =
-            if chunked && !body.is_empty() { (write_chunk_header(&mut size, body.len()), b"\r\n") } else { (&[], &[]) };
+        let (before, after): (&[u8], &[u8]) = if chunked && !body.is_empty() {
+            (write_chunk_header(&mut size, body.len()), b"\r\n")
+        } else {
+            (&[], &[])
+        };
         let end = if chunked && last { LAST_CHUNK } else { &[] };
         let mut slices = [head, before, body, after, end].map(IoSlice::new);
         let written = self.stream.write_all(&mut slices, self.timer, self.write_timeout_ms).await;
@@ -150,7 +153,8 @@ impl Answer for H1Answer<'_> {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<ClientGone> {
         /// How much of a next request is taken in before this one is answered; the rest waits in the kernel.
         const MAX_AHEAD: usize = 16 << 10;
-        while self.ahead.len() < MAX_AHEAD && (self.stream.buffers_inside() || self.stream.poll_read_ready(cx).is_ready())
+        while self.ahead.len() < MAX_AHEAD
+            && (self.stream.buffers_inside() || self.stream.poll_read_ready(cx).is_ready())
         {
             match self.stream.poll_read(cx, self.ahead.spare()) {
                 Poll::Ready(Ok(count)) if count > 0 => self.ahead.filled(count),

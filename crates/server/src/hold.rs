@@ -184,7 +184,11 @@ async fn hold_stream<A: Answer>(
 }
 
 /// An error that a provider put into a stream with status 200 becomes the HTTP error it should have been.
-fn error_from_stream<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, mut inflow: Inflow) -> (Held, Verdict) {
+fn error_from_stream<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    mut inflow: Inflow,
+) -> (Held, Verdict) {
     let head_len = x.upstream_head.head_len;
     let body = &inflow.bytes[head_len..];
     let mut data = Vec::new();
@@ -213,7 +217,9 @@ async fn hold_error<A: Answer>(
 
 /// Nanoseconds the provider asks to be left alone, from `retry-after-ms` or `retry-after` in seconds.
 fn retry_after_ns(head: &ResponseHead, bytes: &[u8]) -> Option<u64> {
-    let number = |known| head.known(bytes, known).and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
+    let number = |known| {
+        head.known(bytes, known).and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok())
+    };
     let from_ms = number(Known::RetryAfterMs).map(|ms| ms.saturating_mul(1_000_000));
     from_ms.or_else(|| number(Known::RetryAfter).map(|seconds| seconds.saturating_mul(1_000_000_000)))
 }
@@ -222,9 +228,15 @@ fn error_verdict(head: &ResponseHead, bytes: &[u8], status: u16) -> Verdict {
     match status {
         429 => Verdict::Error {
             outcome: AttemptOutcome::RateLimited,
-            failure: Some(Failure { kind: FailureKind::RateLimited, retry_after_ns: retry_after_ns(head, bytes) }),
+            failure: Some(Failure {
+                kind: FailureKind::RateLimited,
+                retry_after_ns: retry_after_ns(head, bytes),
+            }),
         },
-        408 | 500.. => Verdict::Error { outcome: AttemptOutcome::ServerError, failure: Some(Failure { kind: FailureKind::Fault, retry_after_ns: None }) },
+        408 | 500.. => Verdict::Error {
+            outcome: AttemptOutcome::ServerError,
+            failure: Some(Failure { kind: FailureKind::Fault, retry_after_ns: None }),
+        },
         _ => Verdict::Error { outcome: AttemptOutcome::ClientError, failure: None },
     }
 }

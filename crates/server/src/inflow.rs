@@ -125,7 +125,8 @@ impl Inflow {
         match self.read(timer, limit_ms, answer).await {
             Ok(()) => self.absorb(before),
             Err(Fault::Broken(error))
-                if matches!(self.framing, Framing::UntilClose) && error.kind() == io::ErrorKind::UnexpectedEof =>
+                if matches!(self.framing, Framing::UntilClose)
+                    && error.kind() == io::ErrorKind::UnexpectedEof =>
             {
                 self.done = true;
                 Ok(())

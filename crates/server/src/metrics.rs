@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sluice_types::{
-    AttemptStats, ErrorKind, ErrorStats, Histogram, LATENCY_BOUNDS_US, PoolStats, Route, RouteStats, Stats, TargetStats,
-    TokenStats, Usage, WorkerStats,
+    AttemptStats, ErrorKind, ErrorStats, Histogram, LATENCY_BOUNDS_US, PoolStats, Route, RouteStats, Stats,
+    TargetStats, TokenStats, Usage, WorkerStats,
 };
 
 /// A number with one writer.
@@ -116,7 +116,8 @@ impl TargetCells {
         attempts.timeout += timeout;
         attempts.truncated += truncated;
         attempts.client_gone += client_gone;
-        let [input, cached_input, cache_write, output, reasoning] = std::array::from_fn(|at| self.tokens[at].get());
+        let [input, cached_input, cache_write, output, reasoning] =
+            std::array::from_fn(|at| self.tokens[at].get());
         let tokens = &mut sum.tokens;
         tokens.input += input;
         tokens.cached_input += cached_input;
@@ -159,7 +160,11 @@ pub(crate) struct WorkerCells {
 
 impl WorkerCells {
     pub(crate) fn count_request(&self, route: Route, status: u16) {
-        let class = if status == ErrorKind::ClientGone.status() { 4 } else { usize::from(status / 100).clamp(2, 5) - 2 };
+        let class = if status == ErrorKind::ClientGone.status() {
+            4
+        } else {
+            usize::from(status / 100).clamp(2, 5) - 2
+        };
         self.routes[route as usize - 1][class].add(1);
     }
 
@@ -169,7 +174,9 @@ impl WorkerCells {
 
     pub(crate) fn target(&self, ids: TargetIds) -> Arc<TargetCells> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(targets.entry(ids).or_insert_with(|| Arc::new(TargetCells { ids, ..TargetCells::default() })))
+        Arc::clone(
+            targets.entry(ids).or_insert_with(|| Arc::new(TargetCells { ids, ..TargetCells::default() })),
+        )
     }
 
     pub(crate) fn pool(&self, provider: u32) -> Arc<PoolCells> {
@@ -190,7 +197,8 @@ pub(crate) fn collect(snapshot_version: u64, ready: bool, readings: &[WorkerRead
     let mut stats = Stats { snapshot_version, ready, ..Stats::default() };
     let mut targets: HashMap<TargetIds, TargetStats> = HashMap::new();
     let mut pools: HashMap<u32, PoolStats> = HashMap::new();
-    stats.routes = Route::ALL.iter().map(|of| RouteStats { route: of.label().into(), by_class: [0; CLASSES] }).collect();
+    stats.routes =
+        Route::ALL.iter().map(|of| RouteStats { route: of.label().into(), by_class: [0; CLASSES] }).collect();
     stats.errors = ErrorKind::ALL.iter().map(|of| ErrorStats { class: of.code().into(), count: 0 }).collect();
     for (worker, reading) in (0..).zip(readings) {
         stats.workers.push(worker_stats(worker, reading));
@@ -306,8 +314,12 @@ mod tests {
         assert_eq!(stats.routes[0].by_class, [2, 0, 0, 0, 2]);
         assert_eq!(stats.targets.len(), 1);
         assert_eq!((stats.targets[0].attempts.ok, stats.targets[0].tokens.input), (2, 20));
-        let limited: Vec<u64> =
-            stats.errors.iter().filter(|row| row.class == "rate_limit_exceeded").map(|row| row.count).collect();
+        let limited: Vec<u64> = stats
+            .errors
+            .iter()
+            .filter(|row| row.class == "rate_limit_exceeded")
+            .map(|row| row.count)
+            .collect();
         assert_eq!(limited, [4]);
     }
 }

@@ -30,7 +30,9 @@ pub(crate) async fn answer(
             find_model(plan, settlement, &name)?;
             (200, "application/json", document(&name).to_string().into_bytes())
         }
-        Asked::Call(_) => return Err(Refusal::new(ErrorKind::Internal, "A call reached the wrong stage.").into()),
+        Asked::Call(_) => {
+            return Err(Refusal::new(ErrorKind::Internal, "A call reached the wrong stage.").into());
+        }
     };
     send_document(answer, settlement, status, content_type, &body).await.map_err(|_| Ended::Closed)
 }

@@ -90,7 +90,11 @@ impl Drop for Lease {
 
 impl Pool {
     /// A pool for a provider. `connector` is absent for plain connections.
-    pub(crate) fn new(provider: &ProviderPlan, connector: Option<TlsConnector>, cells: Arc<PoolCells>) -> Rc<Self> {
+    pub(crate) fn new(
+        provider: &ProviderPlan,
+        connector: Option<TlsConnector>,
+        cells: Arc<PoolCells>,
+    ) -> Rc<Self> {
         let name = ServerName::try_from(provider.host.to_string());
         Rc::new(Self {
             endpoint: Endpoint::of(provider),
@@ -180,7 +184,8 @@ impl Pool {
         {
             return Ok(addresses.clone());
         }
-        let found: Vec<_> = tokio::net::lookup_host((&*self.endpoint.host, self.endpoint.port)).await?.collect();
+        let found: Vec<_> =
+            tokio::net::lookup_host((&*self.endpoint.host, self.endpoint.port)).await?.collect();
         self.addresses.replace(Some((found.clone(), Instant::now())));
         Ok(found)
     }

@@ -41,7 +41,14 @@ pub(crate) async fn relay<A: Answer>(
     let outcome = match held.body {
         HeldBody::Events { tap, boundary } => {
             let strip_usage = !call.view.include_usage;
-            let mut stream = StreamRelay { tap, boundary, inflow: held.inflow, endpoint: call.endpoint, strip_usage, marked_end: false };
+            let mut stream = StreamRelay {
+                tap,
+                boundary,
+                inflow: held.inflow,
+                endpoint: call.endpoint,
+                strip_usage,
+                marked_end: false,
+            };
             stream.run(x, held.status).await.map(|()| stream.inflow)
         }
         HeldBody::Document(tap) => relay_document(x, held.inflow, held.status, held.whole, Some(tap)).await,
@@ -258,7 +265,9 @@ impl StreamRelay {
             self.inflow.bytes.release();
         }
         if self.inflow.bytes.len() > x.plan.plan().settings.max_event_bytes as usize {
-            return self.break_off(x, "The provider sent an event that is longer than this gateway passes on.").await;
+            return self
+                .break_off(x, "The provider sent an event that is longer than this gateway passes on.")
+                .await;
         }
         let mut limit_ms = x.settlement.provider().map_or(0, |provider| body_limit(x, provider));
         if self.marked_end {
@@ -271,7 +280,9 @@ impl StreamRelay {
             Err(Fault::Timeout) => {
                 self.break_off(x, "The provider stopped sending in the middle of its answer.").await
             }
-            Err(_) => self.break_off(x, "The provider closed the connection in the middle of its answer.").await,
+            Err(_) => {
+                self.break_off(x, "The provider closed the connection in the middle of its answer.").await
+            }
         }
     }
 

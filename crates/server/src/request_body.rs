@@ -101,9 +101,9 @@ async fn read_chunks(
     let mut decoder = ChunkedDecoder::new();
     let mut end = head_len;
     loop {
-        let decoded = decoder
-            .decode(&mut request.bytes[end..])
-            .map_err(|error| Refusal::new(ErrorKind::BadRequestSyntax, format!("Bad chunked body: {error}.")))?;
+        let decoded = decoder.decode(&mut request.bytes[end..]).map_err(|error| {
+            Refusal::new(ErrorKind::BadRequestSyntax, format!("Bad chunked body: {error}."))
+        })?;
         // What is left behind the payload is framing, or after the end the next request.
         request.bytes.remove(end + decoded.produced..end + decoded.consumed);
         end += decoded.produced;

@@ -41,8 +41,11 @@ pub(crate) struct Settlement<'w> {
 impl<'w> Settlement<'w> {
     pub(crate) fn begin(worker: &'w Worker, plan: Rc<WorkerPlan>, started: Instant) -> Self {
         worker.cells.active_requests.add(1);
-        let record =
-            UsageRecord { request_id: worker.next_request_id(), started_at_ms: wall_clock_ms(), ..Default::default() };
+        let record = UsageRecord {
+            request_id: worker.next_request_id(),
+            started_at_ms: wall_clock_ms(),
+            ..Default::default()
+        };
         Self {
             worker,
             plan,

@@ -54,7 +54,11 @@ impl Stream {
         !matches!(self, Self::Plain(_))
     }
 
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         each!(self, inner => Pin::new(inner).poll_write_vectored(cx, slices))
     }
 

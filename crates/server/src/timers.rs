@@ -115,7 +115,11 @@ impl Timer {
                 return Poll::Ready(Ok(value));
             }
             let deadline = *armed_until.get_or_insert_with(|| self.arm(cx, limit_ms));
-            if deadline != NEVER && self.timers.now_ms() >= deadline { Poll::Ready(Err(Expired)) } else { Poll::Pending }
+            if deadline != NEVER && self.timers.now_ms() >= deadline {
+                Poll::Ready(Err(Expired))
+            } else {
+                Poll::Pending
+            }
         })
         .await
     }

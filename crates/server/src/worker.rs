@@ -86,7 +86,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, index: usize, ring: rtrb::Producer<[u8; RECORD_BYTES]>) -> Rc<Self> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        index: usize,
+        ring: rtrb::Producer<[u8; RECORD_BYTES]>,
+    ) -> Rc<Self> {
         let cells = Arc::clone(&shared.workers[index].cells);
         let origin = shared.origin;
         let served = shared.plan.load_full();
