@@ -18,8 +18,10 @@ export interface Config {
   readonly keyDefaults: KeyLimits;
   readonly settings: DataPlaneSettings;
   readonly drainTimeoutMs: number;
+  readonly drainLagMs: number;
   readonly reloadOnChange: boolean;
   readonly logLevel: LogLevel;
+  readonly usageDetailDays: number;
   /** Directory of the database, absolute. */
   readonly dataDir: string;
 }
@@ -44,6 +46,9 @@ export interface AdminConfig {
   readonly address: SocketAddress;
   /** Null when none is configured: the generated one in the store holds. */
   readonly token: string | null;
+  /** Further names the listener may be reached by, lower case. */
+  readonly allowedHosts: readonly string[];
+  readonly metricsAccess: 'loopback' | 'token';
 }
 
 /** One provider. */

@@ -23,6 +23,8 @@ export const DEFAULTS = {
   clientIdle: '75s',
   write: '60s',
   drain: '30s',
+  /** Enough for local tools; behind a load balancer, twice the interval of its checks. */
+  drainLag: '1s',
 
   connect: '5s',
   /** Reasoning models may think for minutes before the first byte of an answer that is not streamed. */
@@ -35,6 +37,8 @@ export const DEFAULTS = {
 
   requireKey: true,
   reloadOnChange: true,
+  usageDetailDays: 30,
+  metrics: 'loopback',
   logLevel: 'info',
 
   weight: 1,

@@ -9,6 +9,7 @@ import type { Config } from './config.js';
 import { DEFAULTS } from './defaults.js';
 import { readDocument, type Position } from './document.js';
 import { Problems } from './problems.js';
+import { overridden } from './overrides.js';
 import { reasonOf, ReferenceReader, type Surroundings } from './references.js';
 import { readBounds, readProcess } from './section-bounds.js';
 import { readKeys } from './section-keys.js';
@@ -59,8 +60,9 @@ export function parseConfig(text: string, file: string | null, surroundings: Sur
 }
 
 function readData(value: unknown, reading: Omit<Reading, 'raw'>): Config {
-  const { problems, references } = reading;
-  const data = references.resolveAll(withoutEmptySections(value));
+  const { problems, references, surroundings } = reading;
+  const written = overridden(withoutEmptySections(value), surroundings.overrides ?? {});
+  const data = references.resolveAll(written);
   validateShape(data, (path) => references.referenceAt(path), problems);
   const isMapping = typeof data === 'object' && data !== null && !Array.isArray(data);
   return readSections({ ...reading, raw: isMapping ? data : {} });

@@ -193,6 +193,7 @@ const FIXED: readonly { readonly path: DocumentPath; readonly of: (config: Confi
   { path: ['limits', 'connections'], of: ({ start }) => start.maxConnections },
   { path: ['data_dir'], of: ({ dataDir }) => dataDir },
   { path: ['settings', 'log_level'], of: ({ logLevel }) => logLevel },
+  { path: ['settings', 'usage_detail_days'], of: ({ usageDetailDays }) => usageDetailDays },
 ];
 
 function asProblem(

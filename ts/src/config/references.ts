@@ -5,6 +5,7 @@
 
 import { dirname, resolve } from 'node:path';
 import type { Variables } from '../providers/catalogue.js';
+import type { Overrides } from './overrides.js';
 import type { Problems } from './problems.js';
 import { formatPath, quoteName, type DocumentPath } from './wording.js';
 
@@ -28,6 +29,8 @@ export interface Surroundings {
   readonly readFile: (path: string) => FileContent;
   /** The present, milliseconds since 1970. */
   readonly now: number;
+  /** Settings of the command line, which win over the file. */
+  readonly overrides?: Overrides;
 }
 
 /** Reads files named in a configuration, relative to it. */

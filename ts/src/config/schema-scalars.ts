@@ -20,6 +20,7 @@ export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   target: (text) => /^[a-z0-9][a-z0-9_-]{0,62}(\/[^\s]{1,256})?$/.test(text),
   auth: (text) => /^(bearer|none|header:[A-Za-z0-9][A-Za-z0-9-]{0,63})$/.test(text),
   'header-name': (text) => /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(text),
+  'host-name': (text) => /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(text),
   sha256: (text) => /^[0-9a-f]{64}$/i.test(text),
   unlimited: (text) => text === 'unlimited',
 };
@@ -38,6 +39,7 @@ export const EXPECTED = {
   target: 'PROVIDER/MODEL, such as openai/gpt-4o, or PROVIDER alone to keep the name asked for',
   auth: 'bearer, none or header:NAME, such as header:api-key',
   'header-name': 'a header name of letters, digits and -',
+  'host-name': 'a host name without port, such as sluice.internal',
   sha256: 'a SHA-256 digest of 64 hexadecimal digits',
   unlimited: 'the word unlimited',
 } as const satisfies Record<keyof typeof FORMATS, string>;

@@ -3,7 +3,7 @@
  * page come. Unknown keys are refused everywhere, so that a misspelt one is never silently without effect.
  */
 
-import { Type, type Static, type TProperties, type TSchema } from 'typebox';
+import { Type, type Static } from 'typebox';
 import {
   MAX_ALLOWED_MODELS,
   MAX_CONCURRENCY,
@@ -11,43 +11,18 @@ import {
   MAX_RATE,
 } from '../governance/virtual-key.js';
 import { DEFAULTS } from './defaults.js';
+import { Model, Provider, ProviderTimeouts } from './schema-routing.js';
 import { choice, duration, flag, integer, limit, path, plain, secret, text } from './schema-scalars.js';
+import { list, mapping, MAX_ENTRIES, named, optional } from './schema-shapes.js';
 
-/** Largest weight; more would only be a misspelt number. */
-const MAX_WEIGHT = 1_000_000;
-/** Last tier; a fail-over chain longer than this outlasts every time limit. */
-const MAX_TIER = 15;
-/** Most listeners, targets of one model, aliases of one model, and keys of one provider. */
-const MAX_ENTRIES = 64;
 /** Most worker threads. */
 const MAX_WORKERS = 1_024;
 /** Most client connections at once. */
 const MAX_CONNECTIONS = 1_000_000;
-/** Most idle connections kept per worker and provider. */
-const MAX_IDLE_CONNECTIONS = 65_536;
 /** Largest of the counts that the data plane keeps in 32 bits. */
 const MAX_COUNT = 4_294_967_295;
-/** Longest base URL, in characters. */
-const MAX_URL_CHARACTERS = 2_048;
-
-const optional = <T extends TSchema>(schema: T) => Type.Optional(schema);
-
-/** A mapping with these keys and no others. */
-function mapping<T extends TProperties>(properties: T, description: string) {
-  return Type.Object(properties, { additionalProperties: false, expected: 'a mapping', description });
-}
-
-/** A mapping from names of one format to values of one schema. */
-function named<T extends TSchema>(format: string, values: T, expected: string, description: string) {
-  const propertyNames = { type: 'string', format };
-  const schema = { type: 'object', propertyNames, additionalProperties: values, expected, description };
-  return Type.Unsafe<Record<string, Static<T>>>(schema);
-}
-
-/** A list with bounds on its length. */
-function list<T extends TSchema>(items: T, most: number, expected: string, description: string) {
-  return Type.Array(items, { minItems: 1, maxItems: most, expected, description });
-}
+/** Most days for which single requests are kept: ten years. */
+const MAX_USAGE_DAYS = 3_660;
 
 const Tls = mapping(
   {
@@ -86,6 +61,23 @@ const AdminListener = mapping(
           'environment, the first start generates a token, shows it once and keeps only its digest.',
       ),
     ),
+    allowed_hosts: optional(
+      Type.Array(text('host-name', 'A host name.'), {
+        maxItems: MAX_ENTRIES,
+        expected: 'a list of host names',
+        description:
+          'Names under which the listener may be reached, besides its address and localhost. Requests that name another ' +
+          'host are refused, so that no web page can reach the listener by DNS rebinding.',
+      }),
+    ),
+    metrics: optional(
+      choice(
+        ['loopback', 'token'],
+        'Who may read `/metrics`: holders of the token, or also anyone on this machine. It names models and providers, ' +
+          'never keys.',
+        { default: DEFAULTS.metrics },
+      ),
+    ),
   },
   'The admin API, its OpenAPI document and the metrics.',
 );
@@ -102,155 +94,6 @@ const Listeners = mapping(
   },
   'Sockets to listen on. Changes take a restart.',
 );
-
-const ProviderKey = mapping(
-  {
-    key: secret('The key.'),
-    name: optional(
-      plain('a short name', 'Name in records; its place in the list unless given.', MAX_KEY_NAME_CHARACTERS),
-    ),
-    weight: optional(
-      integer(0, MAX_WEIGHT, 'Share of the traffic relative to the other keys; 0 takes the key out of use.', {
-        default: DEFAULTS.weight,
-      }),
-    ),
-  },
-  'One of several keys.',
-);
-
-const ProviderTimeouts = mapping(
-  {
-    connect: optional(duration('Until the connection stands, TLS included.', { default: DEFAULTS.connect })),
-    first_byte: optional(
-      duration('From the request sent to the first byte of the answer.', { default: DEFAULTS.firstByte }),
-    ),
-    between_chunks: optional(
-      duration('Between two pieces of a streamed answer.', { default: DEFAULTS.betweenChunks }),
-    ),
-    total: optional(duration('The whole exchange.', { default: DEFAULTS.total })),
-    idle: optional(
-      text('positive-duration', 'An idle connection is closed after this.', {
-        default: DEFAULTS.providerIdle,
-      }),
-    ),
-  },
-  'Time limits towards providers.',
-);
-
-const Provider = mapping(
-  {
-    base_url: optional(
-      plain(
-        'an http:// or https:// URL',
-        'Address of the API, to which `/chat/completions` and the like are appended. Known providers have one.',
-        MAX_URL_CHARACTERS,
-      ),
-    ),
-    dialect: optional(choice(['openai'], 'Wire format the provider speaks.', { default: 'openai' })),
-    auth: optional(
-      text(
-        'auth',
-        'How the key is sent: `bearer`, `header:NAME` (the key alone in that header), or `none`.',
-        {
-          default: 'bearer',
-        },
-      ),
-    ),
-    key: optional(secret('The key. Known providers find theirs in the usual environment variable.')),
-    keys: optional(
-      list(
-        ProviderKey,
-        MAX_ENTRIES,
-        'a list of at least one key',
-        'Several keys, chosen by weight, in place of `key`.',
-      ),
-    ),
-    headers: optional(
-      named(
-        'header-name',
-        secret('Value of the header.'),
-        'a mapping from header names to values',
-        'Headers sent with every request.',
-      ),
-    ),
-    usage_in_stream: optional(
-      flag(
-        'Ask for token usage in streams (`stream_options.include_usage`). Off for a provider that refuses the option.',
-        {
-          default: true,
-        },
-      ),
-    ),
-    extra_ca_file: optional(
-      path('PEM file with certificates to trust for this provider, besides the public ones.'),
-    ),
-    idle_connections: optional(
-      integer(0, MAX_IDLE_CONNECTIONS, 'Idle connections kept per worker.', {
-        default: DEFAULTS.idleConnections,
-      }),
-    ),
-    timeouts: optional(ProviderTimeouts),
-  },
-  'An account at a provider. May be left empty (`openai:`) for a known provider whose key is in the environment.',
-);
-
-const Target = mapping(
-  {
-    provider: text('provider-name', 'Name of an entry of `providers`.'),
-    model: optional(
-      text(
-        'model-pattern',
-        'Name at the provider; the name asked for unless given. Under a pattern, `*` alone stands for what its star matched.',
-      ),
-    ),
-    weight: optional(
-      integer(0, MAX_WEIGHT, 'Share of the traffic within its tier; 0 takes the target out of use.', {
-        default: DEFAULTS.weight,
-      }),
-    ),
-    tier: optional(
-      integer(
-        0,
-        MAX_TIER,
-        'Order of preference, 0 first: a tier serves when every target before it has failed.',
-        {
-          default: DEFAULTS.tier,
-        },
-      ),
-    ),
-  },
-  'One way to serve a model.',
-);
-
-const TargetEntry = Type.Union(
-  [text('target', '`PROVIDER/MODEL`, short for a target of weight 1 in tier 0.'), Target],
-  {
-    expected: 'a target such as openai/gpt-4o, or a mapping with provider, model, weight and tier',
-  },
-);
-
-const DetailedModel = mapping(
-  {
-    targets: list(
-      TargetEntry,
-      MAX_ENTRIES,
-      'a list of at least one target',
-      'Where the model leads. Targets of one tier share the traffic by weight.',
-    ),
-    aliases: optional(
-      Type.Array(text('model-name', 'A further exact name.'), {
-        maxItems: MAX_ENTRIES,
-        expected: 'a list of names',
-        description: 'Further exact names for the same model.',
-      }),
-    ),
-  },
-  'A model with several targets or several names.',
-);
-
-const Model = Type.Union([text('target', '`PROVIDER/MODEL`, short for a single target.'), DetailedModel], {
-  expected: 'a target such as openai/gpt-4o, or a mapping with targets and aliases',
-});
 
 const KeyLimits = mapping(
   {
@@ -349,6 +192,12 @@ const Timeouts = mapping(
         default: DEFAULTS.drain,
       }),
     ),
+    drain_lag: optional(
+      duration(
+        'How long `/readyz` says 503 before the listeners close, for load balancers to look elsewhere.',
+        { default: DEFAULTS.drainLag },
+      ),
+    ),
     provider: optional(ProviderTimeouts),
   },
   'Time limits towards clients, and the defaults of those towards providers.',
@@ -368,6 +217,16 @@ const Settings = mapping(
       flag('Apply this file when it changes. `SIGHUP` and the admin API reload it in any case.', {
         default: DEFAULTS.reloadOnChange,
       }),
+    ),
+    usage_detail_days: optional(
+      integer(
+        1,
+        MAX_USAGE_DAYS,
+        'Days for which single requests are kept; sums are kept for good. Changes take a restart.',
+        {
+          default: DEFAULTS.usageDetailDays,
+        },
+      ),
     ),
     log_level: optional(
       choice(['debug', 'info', 'warn', 'error'], 'Least severe log lines to write. Changes take a restart.', {
@@ -426,10 +285,6 @@ export const ConfigSchema = mapping(
 
 /** The file as written: checked against the schema, nothing filled in yet. */
 export type RawConfig = Static<typeof ConfigSchema>;
-export type RawProvider = Static<typeof Provider>;
-export type RawModel = Static<typeof Model>;
-export type RawTarget = Static<typeof Target>;
 export type RawVirtualKey = Static<typeof VirtualKey>;
 export type RawDataListener = Static<typeof DataListener>;
 export type RawKeyLimits = Static<typeof KeyLimits>;
-export type RawProviderTimeouts = Static<typeof ProviderTimeouts>;

@@ -23,7 +23,10 @@ export function readBounds(reading: Reading): DataPlaneSettings {
   };
 }
 
-type Process = Pick<Config, 'drainTimeoutMs' | 'reloadOnChange' | 'logLevel'> & {
+type Process = Pick<
+  Config,
+  'drainTimeoutMs' | 'drainLagMs' | 'reloadOnChange' | 'logLevel' | 'usageDetailDays'
+> & {
   readonly workers: number;
   readonly maxConnections: number;
 };
@@ -31,9 +34,12 @@ type Process = Pick<Config, 'drainTimeoutMs' | 'reloadOnChange' | 'logLevel'> & 
 /** What concerns the process as a whole. */
 export function readProcess(reading: Reading): Process {
   const settings = readable(reading, 'settings');
+  const timeouts = readable(reading, 'timeouts');
   return {
-    drainTimeoutMs: milliseconds(readable(reading, 'timeouts').drain ?? DEFAULTS.drain),
+    drainTimeoutMs: milliseconds(timeouts.drain ?? DEFAULTS.drain),
+    drainLagMs: milliseconds(timeouts.drain_lag ?? DEFAULTS.drainLag),
     reloadOnChange: settings.reload_on_change ?? DEFAULTS.reloadOnChange,
+    usageDetailDays: settings.usage_detail_days ?? DEFAULTS.usageDetailDays,
     logLevel: settings.log_level ?? DEFAULTS.logLevel,
     workers: section(reading, 'workers') ?? DEFAULTS.workers,
     maxConnections: readable(reading, 'limits').connections ?? DEFAULTS.connections,

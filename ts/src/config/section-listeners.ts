@@ -53,7 +53,8 @@ function adminListener(reading: Reading): AdminConfig {
         `${ADMIN_TOKEN_VARIABLE} in the environment, or a loopback address`,
     );
   }
-  return { address, token };
+  const allowedHosts = (raw.allowed_hosts ?? []).map((host) => host.toLowerCase());
+  return { address, token, allowedHosts, metricsAccess: raw.metrics ?? DEFAULTS.metrics };
 }
 
 function adminToken(reading: Reading, written: string | undefined, path: DocumentPath): string | null {

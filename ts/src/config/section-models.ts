@@ -4,7 +4,7 @@ import { isPattern } from '../governance/name-pattern.js';
 import { catalogueRow } from '../providers/catalogue.js';
 import type { ModelConfig, ProviderConfig, TargetConfig } from './config.js';
 import { DEFAULTS } from './defaults.js';
-import type { RawModel, RawTarget } from './schema.js';
+import type { RawModel, RawTarget } from './schema-routing.js';
 import { section, type Reading } from './section.js';
 import { listChoices, quoteName, suggestion, type DocumentPath } from './wording.js';
 

@@ -17,7 +17,7 @@ import {
 } from './config.js';
 import { DEFAULTS } from './defaults.js';
 import { isLoopback, parseDuration } from './scalars.js';
-import type { RawProvider, RawProviderTimeouts } from './schema.js';
+import type { RawProvider, RawProviderTimeouts } from './schema-routing.js';
 import { checkHeaderText, section, warnOfPlainSecret, type Reading } from './section.js';
 import { suggestion, type DocumentPath } from './wording.js';
 

@@ -1,0 +1,323 @@
+/**
+ * The composition root: everything that makes up a running gateway, put together in one place and taken apart in the
+ * opposite order. Nothing here decides anything; it hands the parts to each other.
+ */
+
+import { randomBytes, randomUUID } from 'node:crypto';
+import { type AdminApp, buildAdminApp, listenAdmin } from './admin/index.js';
+import {
+  SnapshotRefused,
+  startDataPlane,
+  startDemoProvider,
+  type DataPlane,
+  type DemoProvider,
+} from './bridge/index.js';
+import type { Snapshot } from './bridge/generated/snapshot.js';
+import type { Config } from './config/config.js';
+import { loadConfig, type LoadResult } from './config/load.js';
+import { ConfigManager, ConfigRefused, type Refusal } from './config/manager.js';
+import type { Surroundings } from './config/references.js';
+import { formatAddress } from './config/scalars.js';
+import { FileWatcher } from './config/watch.js';
+import { adminTokens, firstKey, type FirstKey } from './governance/first-start.js';
+import type { ConfigReport } from './governance/ports.js';
+import { activator } from './snapshot/activate.js';
+import { startOptions } from './snapshot/compile.js';
+import { configPathOf } from './snapshot/refusal.js';
+import { openStore, type Store } from './store/index.js';
+import { createLogger, Metrics } from './telemetry/index.js';
+import { UsageRecorder } from './usage/index.js';
+
+/** How often the store is asked whether another process has changed it: the time `sluice keys` takes to be noticed. */
+const STORE_POLL_MS = 1_000;
+
+/** How often a drain looks whether the last request has finished. */
+const DRAIN_POLL_MS = 25;
+
+const MS_PER_DAY = 86_400_000;
+
+/** What a gateway is started with. */
+export interface GatewayOptions {
+  /** Null for the built-in defaults. */
+  readonly configFile: string | null;
+  /** Variables, files and time at this moment. */
+  readonly surroundings: () => Surroundings;
+  /** Version of the program. */
+  readonly version: string;
+  /** Takes log lines, one JSON object each. */
+  readonly log: { write(line: string): void };
+}
+
+/** Parts that tests replace. */
+export interface NativeParts {
+  readonly startDataPlane: typeof startDataPlane;
+  readonly startDemoProvider: typeof startDemoProvider;
+}
+
+/** What came of a drain. */
+export interface DrainResult {
+  /** Requests that were still running at the deadline and were cut off. */
+  readonly cutOff: number;
+}
+
+/** A running gateway. */
+export interface Gateway {
+  /** Bound addresses of the data listeners, in the order of the configuration. */
+  readonly dataAddresses: readonly string[];
+  /** `http://address:port` of the admin listener. */
+  readonly adminUrl: string;
+  /** The admin token, when this start made it; it is kept nowhere. */
+  readonly generatedAdminToken: string | null;
+  /** The secret of the first virtual key, when this start made it; it is kept nowhere. */
+  readonly firstKeySecret: string | null;
+  readonly config: Config;
+  readonly warnings: ConfigReport['problems'];
+  reload(): Promise<ConfigReport>;
+  /** Lets running requests finish, up to the deadline, keeps their records, and ends everything. */
+  drain(): Promise<DrainResult>;
+}
+
+/**
+ * Starts a gateway. Throws {@link ConfigRefused} for a configuration that cannot be used; whatever had been started by
+ * then has been stopped again.
+ */
+export async function startGateway(
+  options: GatewayOptions,
+  native: NativeParts = { startDataPlane, startDemoProvider },
+): Promise<Gateway> {
+  const undo: (() => unknown)[] = [];
+  try {
+    return await assemble(options, native, undo);
+  } catch (error) {
+    for (const step of undo.toReversed()) await step();
+    throw error;
+  }
+}
+
+async function assemble(
+  options: GatewayOptions,
+  native: NativeParts,
+  undo: (() => unknown)[],
+): Promise<Gateway> {
+  const loaded = loadConfig(options.configFile, options.surroundings());
+  if (loaded.config === null) throw new ConfigRefused(loaded.problems);
+  const { config } = loaded;
+  const logger = createLogger(config.logLevel, options.log);
+
+  const store = await openStore(config.dataDir);
+  undo.push(() => store.close());
+  const tokens = await adminTokens(store, config.admin.token, randomBytes);
+  const first = await firstKeyOf(config, store);
+  if (first !== null) undo.push(() => store.discardKey(first.id));
+
+  const plane = new PlaneOwner(native);
+  undo.push(() => plane.stop());
+  const manager = await startManager(options, loaded, { plane, store, logger });
+  const dataPlane = plane.running();
+  const recorder = await startRecorder(config, store, dataPlane, logger);
+  undo.push(() => recorder.stop());
+  const parts = { version: options.version, logger, store, manager, dataPlane, recorder };
+  const app = await buildAdmin(parts, tokens.digests);
+  undo.push(() => app.close());
+  const adminUrl = await listenAdmin(app, formatAddress(config.admin.address), tokens.digests);
+  await tokens.keep();
+  const stopWatching = watchForChanges(manager, store, logger);
+
+  return {
+    dataAddresses: dataPlane.addresses(),
+    adminUrl,
+    generatedAdminToken: tokens.generated,
+    firstKeySecret: first?.secret ?? null,
+    config,
+    warnings: loaded.problems,
+    reload: () => manager.reload(),
+    drain: async () => {
+      stopWatching();
+      const result = await drainPlane(dataPlane, manager.config);
+      await app.close();
+      plane.stop();
+      await recorder.stop();
+      await store.close();
+      return result;
+    },
+  };
+}
+
+type Logger = ReturnType<typeof createLogger>;
+
+/** Owns the native parts: the data plane, and the demo provider that is started when it is first needed. */
+class PlaneOwner {
+  private plane: DataPlane | null = null;
+  private demo: DemoProvider | null = null;
+
+  constructor(private readonly native: NativeParts) {}
+
+  /** Starts the data plane with the first snapshot, and hands it every later one. */
+  apply(snapshot: Snapshot, config: Config): Refusal | null {
+    try {
+      if (this.plane === null) this.plane = this.native.startDataPlane(startOptions(config), snapshot);
+      else this.plane.applySnapshot(JSON.stringify(snapshot));
+      return null;
+    } catch (error) {
+      if (!(error instanceof SnapshotRefused)) throw error;
+      const path = configPathOf(error.path, config);
+      const inside = path.length === 0 && error.path !== '' ? `${error.path}: ` : '';
+      return { path, code: error.code, message: `${inside}${error.message}` };
+    }
+  }
+
+  demoBaseUrl(): string {
+    this.demo ??= this.native.startDemoProvider({ address: '127.0.0.1:0' });
+    return `http://${this.demo.address}/v1`;
+  }
+
+  running(): DataPlane {
+    if (this.plane === null) throw new TypeError('the data plane runs once the first snapshot is applied');
+    return this.plane;
+  }
+
+  /** Joins the threads of both. */
+  stop(): void {
+    this.plane?.stop();
+    this.demo?.stop();
+  }
+}
+
+/** Nobody needs one where the file declares keys, or where no key is asked for. */
+function firstKeyOf(config: Config, store: Store): Promise<FirstKey | null> {
+  const needed = config.keys.length === 0 && config.settings.requireKey;
+  return needed ? firstKey(store, randomBytes, Date.now()) : Promise.resolve(null);
+}
+
+interface Foundations {
+  readonly plane: PlaneOwner;
+  readonly store: Store;
+  readonly logger: Logger;
+}
+
+/** Activates the first configuration, which starts the data plane. */
+function startManager(
+  options: GatewayOptions,
+  loaded: LoadResult,
+  parts: Foundations,
+): Promise<ConfigManager> {
+  const { plane, store, logger } = parts;
+  const activate = activator({
+    store,
+    apply: (snapshot, config) => plane.apply(snapshot, config),
+    demoBaseUrl: () => plane.demoBaseUrl(),
+    now: Date.now,
+    onMirrorError: (err) => logger.error({ err }, 'keys of the configuration could not be stored'),
+  });
+  const onReload = (report: ConfigReport): void => logReport(logger, report);
+  const { configFile: file, surroundings } = options;
+  return ConfigManager.start({ file, surroundings, activate, onReload }, loaded);
+}
+
+async function startRecorder(
+  config: Config,
+  store: Store,
+  source: DataPlane,
+  logger: Logger,
+): Promise<UsageRecorder> {
+  const recorder = await UsageRecorder.open({
+    source,
+    ledger: store.usage,
+    bootId: randomUUID(),
+    retentionMs: config.usageDetailDays * MS_PER_DAY,
+    now: Date.now,
+    onError: (err) => logger.error({ err }, 'usage could not be stored; it will be tried again'),
+  });
+  recorder.start();
+  return recorder;
+}
+
+interface AdminParts {
+  readonly version: string;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly manager: ConfigManager;
+  readonly dataPlane: DataPlane;
+  readonly recorder: UsageRecorder;
+}
+
+function buildAdmin(parts: AdminParts, tokenDigests: readonly string[]): Promise<AdminApp> {
+  const { version, logger, store, manager, dataPlane, recorder } = parts;
+  const { address, allowedHosts, metricsAccess } = manager.config.admin;
+  const stats = () => dataPlane.stats();
+  const counters = () => recorder.counters();
+  const metrics = new Metrics({ stats, recorder: counters, labels: () => store.listLabels(), version });
+  return buildAdminApp(
+    {
+      store,
+      usage: { ledger: store.usage, flush: () => recorder.flush(), counters },
+      config: manager,
+      dataPlane,
+      metrics,
+      version,
+      startedAt: Date.now(),
+      now: Date.now,
+      random: randomBytes,
+    },
+    { tokenDigests, boundHost: address.host, allowedHosts, metricsAccess },
+    logger,
+  );
+}
+
+/** Reloads when a file changes, and takes over keys that another process has put into the store. */
+function watchForChanges(manager: ConfigManager, store: Store, logger: Logger): () => void {
+  const watcher = manager.config.reloadOnChange
+    ? new FileWatcher({ files: () => manager.files, onChange: () => manager.reload() })
+    : null;
+  const stopPolling = pollStore(manager, store, logger);
+  return () => {
+    watcher?.stop();
+    stopPolling();
+  };
+}
+
+function pollStore(manager: ConfigManager, store: Store, logger: Logger): () => void {
+  let known: number | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  const look = async (): Promise<void> => {
+    try {
+      const counter = await store.changeCounter();
+      if (known !== null && counter !== known) logReport(logger, await manager.keysChanged());
+      known = counter;
+    } catch (error) {
+      logger.error({ err: error }, 'the store could not be asked for changes');
+    }
+    if (timer !== null) timer = schedule();
+  };
+  const schedule = (): NodeJS.Timeout => setTimeout(() => void look(), STORE_POLL_MS).unref();
+  timer = schedule();
+  return () => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+  };
+}
+
+/** Readiness goes first, then the listeners, then the requests that still run, up to the deadline. */
+async function drainPlane(plane: DataPlane, { drainLagMs, drainTimeoutMs }: Config): Promise<DrainResult> {
+  plane.setUnready();
+  await delay(drainLagMs);
+  plane.drain();
+  const deadline = performance.now() + drainTimeoutMs;
+  while (plane.activeCount() > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS);
+  return { cutOff: plane.activeCount() };
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+function logReport(logger: Logger, report: ConfigReport): void {
+  for (const { severity, file, line, path, message } of report.problems) {
+    logger[severity === 'error' ? 'error' : 'warn']({ event: 'config_problem', file, line, path }, message);
+  }
+  const { ok, version } = report;
+  const outcome = ok ? 'configuration applied' : 'configuration refused; the one before goes on serving';
+  logger[ok ? 'info' : 'error']({ event: 'config', version }, outcome);
+}
