@@ -20,40 +20,44 @@ pub fn redact_key(body: &mut [u8], key: &str) -> usize {
     if key.len() < SHORTEST_END {
         return 0;
     }
-    mask_pieces(body, key) + mask_shortened(body, key)
-}
-
-fn mask_pieces(body: &mut [u8], key: &[u8]) -> usize {
-    let mut masked = 0;
-    // From a copy of the places, since masking one piece must not hide the next one that overlaps it.
-    let mut places: Vec<usize> = Vec::new();
-    let piece_len = SHORTEST_PIECE.min(key.len());
-    for piece in key.windows(piece_len) {
-        places.extend(memmem::find_iter(body, piece));
-    }
-    for place in places {
-        masked += mask(&mut body[place..place + piece_len]);
-    }
-    masked
+    // Shortened words first: a masked piece would no longer be recognised as the beginning of one.
+    mask_shortened(body, key) + mask_pieces(body, key)
 }
 
 fn mask_shortened(body: &mut [u8], key: &[u8]) -> usize {
     let mut masked = 0;
     for word in body.split_mut(|byte| !is_word(*byte)) {
-        if !word.windows(2).any(is_ellipsis) {
-            continue;
-        }
-        let head = word.iter().zip(key).take_while(|(a, b)| a == b).count();
-        let tail = word.iter().rev().zip(key.iter().rev()).take_while(|(a, b)| a == b).count();
-        let tail_from = word.len() - tail;
-        if head >= SHORTEST_END {
-            masked += mask(&mut word[..head]);
-        }
-        if tail >= SHORTEST_END {
-            masked += mask(&mut word[tail_from..]);
+        if word.windows(2).any(is_ellipsis) {
+            masked += mask_ends(word, key);
         }
     }
     masked
+}
+
+/// Masks what a word has of the beginning and of the end of a key. Either may stand anywhere in it: before it the letter
+/// of an escape, after it a full stop.
+fn mask_ends(word: &mut [u8], key: &[u8]) -> usize {
+    let head = &key[..SHORTEST_END];
+    let tail = &key[key.len() - SHORTEST_END..];
+    let heads = memmem::find_iter(word, head).map(|at| {
+        let same = word[at..].iter().zip(key).take_while(|(a, b)| a == b).count();
+        at..at + same
+    });
+    let tails = memmem::find_iter(word, tail).map(|at| {
+        let end = at + SHORTEST_END;
+        let same = word[..end].iter().rev().zip(key.iter().rev()).take_while(|(a, b)| a == b).count();
+        end - same..end
+    });
+    let places: Vec<_> = heads.chain(tails).collect();
+    places.into_iter().map(|place| mask(&mut word[place])).sum()
+}
+
+fn mask_pieces(body: &mut [u8], key: &[u8]) -> usize {
+    let piece_len = SHORTEST_PIECE.min(key.len());
+    // All places before any is masked, for they overlap.
+    let places: Vec<usize> =
+        key.windows(piece_len).flat_map(|piece| memmem::find_iter(body, piece)).collect();
+    places.into_iter().map(|place| mask(&mut body[place..place + piece_len])).sum()
 }
 
 /// Characters of keys, and of what stands for the part left out (the bytes of `…` and `•` included).

@@ -264,8 +264,16 @@ impl Scanner<'_> {
     /// A string at `at`, which is its opening quote.
     #[inline(always)]
     fn string(&mut self) -> Result<(), JsonErrorKind> {
-        self.at += 1;
-        string::skip(self.bytes, &mut self.at, &mut self.seen)
+        match string::skip(self.bytes, self.at + 1, &mut self.seen) {
+            Ok(end) => {
+                self.at = end;
+                Ok(())
+            }
+            Err(kind) => {
+                self.at = self.seen.offence;
+                Err(kind)
+            }
+        }
     }
 
     #[inline(always)]
@@ -351,8 +359,8 @@ fn unusual_ambiguity(name: &[u8], wanted: &[&str]) -> Option<JsonErrorKind> {
     alike.map(|index| JsonErrorKind::AmbiguousMember(small(index)))
 }
 
-/// The characters of a name, in lower case as far as they could then be ASCII: there are two letters outside ASCII that
-/// Unicode's simple case folding maps into it.
+/// The characters of a name, in lower case as far as they could then be ASCII: there are four letters outside ASCII that
+/// one case mapping or another takes into it.
 fn folded(name: &[u8]) -> impl Iterator<Item = char> {
     let decoded = string::pieces(name).filter_map(Result::ok).flat_map(|piece| {
         let (plain, escaped) = match piece {
@@ -364,6 +372,7 @@ fn folded(name: &[u8]) -> impl Iterator<Item = char> {
     decoded.map(|character| match character {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
+        '\u{130}' | '\u{131}' => 'i',
         other => other.to_ascii_lowercase(),
     })
 }

@@ -3,105 +3,117 @@
 use super::JsonErrorKind;
 use super::simd::{self, BLOCK, LANE};
 
-/// What was seen while skipping strings, for checks that only some documents need.
+/// What was seen while skipping strings.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
     /// A byte above 0x7f in or next to a string: the body needs a UTF-8 check. May be set without need, never missed.
     pub(super) non_ascii: bool,
     /// A backslash escape in a string.
     pub(super) escape: bool,
+    /// Where a string was found to be malformed.
+    pub(super) offence: usize,
 }
 
-/// Skips a string from just after its opening quote to just after its closing one, checking escapes and control
-/// characters. On error `at` is left at the offending byte.
+/// Skips a string from `at`, just after its opening quote, to just after its closing one, checking escapes and control
+/// characters.
 ///
-/// Long runs are read in blocks, and all stops of a block are worked off its mask: reading anew after each escape would
-/// chain the latencies of load, comparison and count, and real prompts have an escaped line end every fifty bytes.
-#[inline]
-pub(super) fn skip(bytes: &[u8], at: &mut usize, seen: &mut Seen) -> Result<(), JsonErrorKind> {
-    if let Some(block) = bytes.get(*at..).and_then(|rest| rest.first_chunk::<LANE>()) {
-        let text = simd::text_lane(block);
-        seen.non_ascii |= text.non_ascii;
-        let plain = text.stops.trailing_zeros() as usize;
-        if plain < LANE && block[plain] == b'"' {
-            *at += plain + 1;
-            return Ok(());
-        }
-        *at += plain.min(LANE);
+/// Names and short values are settled with one look at 16 bytes. Longer runs are read in blocks, and all stops of a block
+/// are worked off its mask: reading anew after each escape would chain the latencies of load, comparison and count, and
+/// real prompts have an escaped line end every fifty bytes.
+#[inline(always)]
+pub(super) fn skip(bytes: &[u8], at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+    let Some(block) = block::<LANE>(bytes, at) else { return skip_tail(bytes, at, seen) };
+    seen.non_ascii |= simd::has_non_ascii_short(block);
+    let stops = simd::text_stops_short(block);
+    let plain = stops.trailing_zeros() as usize;
+    if stops != 0 && block[plain % LANE] == b'"' {
+        return Ok(at + plain + 1);
     }
-    skip_long(bytes, at, seen)
+    skip_long(bytes, at + plain.min(LANE), seen)
 }
 
 /// Offset after the closing quote of the string that opens at `open`, if it is whole and well formed.
 pub(crate) fn string_end(bytes: &[u8], open: usize) -> Option<usize> {
-    let mut at = open + 1;
-    skip(bytes, &mut at, &mut Seen::default()).ok()?;
-    Some(at)
+    skip(bytes, open + 1, &mut Seen::default()).ok()
 }
 
-fn skip_long(bytes: &[u8], at: &mut usize, seen: &mut Seen) -> Result<(), JsonErrorKind> {
-    while let Some(block) = bytes.get(*at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
-        let text = simd::text_block(block);
-        seen.non_ascii |= text.non_ascii;
-        let start = *at;
-        let mut stops = text.stops;
-        *at = start + BLOCK;
+fn skip_long(bytes: &[u8], mut at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+    while let Some(block) = block::<BLOCK>(bytes, at) {
+        seen.non_ascii |= simd::has_non_ascii(block);
+        let mut stops = simd::text_stops(block);
+        let mut place = BLOCK;
         while stops != 0 {
-            *at = start + stops.trailing_zeros() as usize;
-            if stop(bytes, at, seen)? {
-                return Ok(());
+            place = stops.trailing_zeros() as usize;
+            if block[place % BLOCK] == b'"' {
+                return Ok(at + place + 1);
             }
-            let Some(rest) = u64::MAX.checked_shl(u32::try_from(*at - start).unwrap_or(u32::MAX)) else {
+            place += stop(bytes, at + place, seen)?;
+            if place >= BLOCK {
                 break;
-            };
-            stops &= rest;
+            }
+            stops = stops >> place << place;
             if stops == 0 {
-                *at = start + BLOCK;
+                place = BLOCK;
             }
         }
+        at += place;
     }
     skip_tail(bytes, at, seen)
 }
 
-fn skip_tail(bytes: &[u8], at: &mut usize, seen: &mut Seen) -> Result<(), JsonErrorKind> {
-    while let Some(byte) = bytes.get(*at) {
+fn skip_tail(bytes: &[u8], mut at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+    while let Some(byte) = bytes.get(at) {
         seen.non_ascii |= *byte >= 0x80;
         if !simd::is_text_stop(*byte) {
-            *at += 1;
-        } else if stop(bytes, at, seen)? {
-            return Ok(());
+            at += 1;
+        } else if *byte == b'"' {
+            return Ok(at + 1);
+        } else {
+            at += stop(bytes, at, seen)?;
         }
     }
+    seen.offence = at;
     Err(JsonErrorKind::UnexpectedEnd)
 }
 
-/// Deals with the byte at `at`, which ends a run of plain text. True after the closing quote, false after an escape.
 #[inline(always)]
-fn stop(bytes: &[u8], at: &mut usize, seen: &mut Seen) -> Result<bool, JsonErrorKind> {
-    match bytes[*at] {
-        b'"' => {
-            *at += 1;
-            Ok(true)
-        }
-        b'\\' => {
-            seen.escape = true;
-            *at += escape_len(&bytes[*at..])?;
-            Ok(false)
-        }
-        _ => Err(JsonErrorKind::ControlCharacter),
+fn block<const LEN: usize>(bytes: &[u8], at: usize) -> Option<&[u8; LEN]> {
+    bytes.get(at..)?.first_chunk()
+}
+
+/// The length of the escape at `at`, which is the first byte of one or a control character.
+#[inline(always)]
+fn stop(bytes: &[u8], at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+    seen.escape = true;
+    let checked =
+        if bytes[at] == b'\\' { escape_len(&bytes[at..]) } else { Err(JsonErrorKind::ControlCharacter) };
+    if checked.is_err() {
+        seen.offence = at;
     }
+    checked
 }
 
 /// Length of the escape sequence `bytes` begins with.
 #[inline(always)]
 fn escape_len(bytes: &[u8]) -> Result<usize, JsonErrorKind> {
     match bytes.get(1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
         Some(b'u') => hex4(bytes.get(2..).unwrap_or_default()).map(|_| 6),
+        Some(byte) if SIMPLE_ESCAPE[usize::from(*byte)] => Ok(2),
         Some(_) => Err(JsonErrorKind::InvalidEscape),
         None => Err(JsonErrorKind::UnexpectedEnd),
     }
 }
+
+/// Which bytes make an escape of two characters.
+const SIMPLE_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = br#""\/bfnrt"#;
+    while let [byte, tail @ ..] = rest {
+        table[*byte as usize] = true;
+        rest = tail;
+    }
+    table
+};
 
 fn hex4(bytes: &[u8]) -> Result<u16, JsonErrorKind> {
     let digits = bytes.first_chunk::<4>().ok_or(JsonErrorKind::UnexpectedEnd)?;

@@ -126,6 +126,12 @@ impl BodyTap {
         }
     }
 
+    /// What is known so far.
+    #[must_use]
+    pub fn facts(&self) -> &BodyFacts {
+        &self.facts
+    }
+
     /// What the answer was, now that it has ended.
     #[must_use]
     pub fn finish(self) -> BodyFacts {

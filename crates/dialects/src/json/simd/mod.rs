@@ -18,27 +18,31 @@ pub(super) const BLOCK: usize = 64;
 /// Bytes looked at in one step of a short run.
 pub(super) const LANE: usize = 16;
 
-/// What a block holds of interest to a reader inside a string.
-pub(super) struct Text {
-    /// Bit `i` is set when byte `i` is a quote, a backslash or a control character.
-    pub(super) stops: u64,
-    /// Whether any byte is above 0x7f.
-    pub(super) non_ascii: bool,
+/// Which bytes of a block end a run of plain string text: quotes, backslashes and control characters.
+#[inline(always)]
+pub(super) fn text_stops(block: &[u8; BLOCK]) -> u64 {
+    let [a, b, c, d] = lanes(block);
+    let marks = [arch::text(a), arch::text(b), arch::text(c), arch::text(d)];
+    // Most blocks of a long string have none, and one look tells.
+    if arch::is_zero(or4(marks)) { 0 } else { arch::mask64(marks) }
 }
 
-/// Marks a block of a string.
+/// The same for a short block: bit `i` of the low 16 for byte `i`.
 #[inline(always)]
-pub(super) fn text_block(block: &[u8; BLOCK]) -> Text {
-    let lanes = lanes(block);
-    let any = arch::or(arch::or(lanes[0], lanes[1]), arch::or(lanes[2], lanes[3]));
-    Text { stops: arch::mask64(lanes.map(arch::text)), non_ascii: arch::non_ascii(any) }
+pub(super) fn text_stops_short(block: &[u8; LANE]) -> u32 {
+    u32::from(arch::mask16(arch::text(arch::load(block))))
 }
 
-/// Marks a short block of a string; only the low 16 bits are used.
+/// Whether a block has a byte above 0x7f.
 #[inline(always)]
-pub(super) fn text_lane(block: &[u8; LANE]) -> Text {
-    let lane = arch::load(block);
-    Text { stops: u64::from(arch::mask16(arch::text(lane))), non_ascii: arch::non_ascii(lane) }
+pub(super) fn has_non_ascii(block: &[u8; BLOCK]) -> bool {
+    arch::non_ascii(or4(lanes(block)))
+}
+
+/// Whether a short block has a byte above 0x7f.
+#[inline(always)]
+pub(super) fn has_non_ascii_short(block: &[u8; LANE]) -> bool {
+    arch::non_ascii(arch::load(block))
 }
 
 /// Whether a byte ends a run of plain string text.
@@ -52,7 +56,9 @@ pub(super) fn is_text_stop(byte: u8) -> bool {
 #[inline]
 pub(crate) fn structural_stop(bytes: &[u8], mut from: usize) -> usize {
     while let Some(block) = bytes.get(from..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
-        let stops = arch::mask64(lanes(block).map(arch::structural));
+        let [a, b, c, d] = lanes(block);
+        let marks = [arch::structural(a), arch::structural(b), arch::structural(c), arch::structural(d)];
+        let stops = if arch::is_zero(or4(marks)) { 0 } else { arch::mask64(marks) };
         if stops != 0 {
             return from + stops.trailing_zeros() as usize;
         }
@@ -73,6 +79,11 @@ fn lanes(block: &[u8; BLOCK]) -> [arch::Lane; 4] {
     [arch::load(&lanes[0]), arch::load(&lanes[1]), arch::load(&lanes[2]), arch::load(&lanes[3])]
 }
 
+#[inline(always)]
+fn or4([a, b, c, d]: [arch::Lane; 4]) -> arch::Lane {
+    arch::or(arch::or(a, b), arch::or(c, d))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,14 +95,15 @@ mod tests {
             for place in 0..BLOCK {
                 let mut block = [b'x'; BLOCK];
                 block[place] = byte;
-                let text = text_block(&block);
-                assert_eq!(text.stops, u64::from(is_text_stop(byte)) << place, "{byte:#x} at {place}");
-                assert_eq!(text.non_ascii, byte >= 0x80);
+                let stops = u64::from(is_text_stop(byte)) << place;
+                assert_eq!(text_stops(&block), stops, "{byte:#x} at {place}");
+                assert_eq!(has_non_ascii(&block), byte >= 0x80);
                 let expected = if is_structural(byte) { place } else { BLOCK };
                 assert_eq!(structural_stop(&block, 0), expected, "{byte:#x} at {place}");
                 if place < LANE {
-                    let lane = text_lane(block.first_chunk().expect("64 bytes hold 16"));
-                    assert_eq!((lane.stops, lane.non_ascii), (text.stops, text.non_ascii));
+                    let lane = block.first_chunk().expect("64 bytes hold 16");
+                    assert_eq!(u64::from(text_stops_short(lane)), stops);
+                    assert_eq!(has_non_ascii_short(lane), byte >= 0x80);
                 }
             }
         }
@@ -105,6 +117,6 @@ mod tests {
             block[place] = if place % 2 == 0 { b'"' } else { b'\\' };
             expected |= 1 << place;
         }
-        assert_eq!(text_block(&block).stops, expected);
+        assert_eq!(text_stops(&block), expected);
     }
 }

@@ -62,8 +62,10 @@ pub(super) fn mask64(marks: [Lane; 4]) -> u64 {
     // SAFETY: NEON is part of the architecture.
     unsafe {
         let bits = load(&BITS);
-        let [a, b, c, d] = marks.map(|lane| vandq_u8(lane, bits));
-        let sum = vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d));
+        let [a, b, c, d] = marks;
+        let low = vpaddq_u8(vandq_u8(a, bits), vandq_u8(b, bits));
+        let high = vpaddq_u8(vandq_u8(c, bits), vandq_u8(d, bits));
+        let sum = vpaddq_u8(low, high);
         vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(sum, sum)))
     }
 }
@@ -72,4 +74,11 @@ pub(super) fn mask64(marks: [Lane; 4]) -> u64 {
 pub(super) fn non_ascii(lane: Lane) -> bool {
     // SAFETY: NEON is part of the architecture.
     unsafe { vmaxvq_u8(lane) >= 0x80 }
+}
+
+/// Whether marks, which are all ones or all zeros in each byte, are all zeros.
+#[inline(always)]
+pub(super) fn is_zero(marks: Lane) -> bool {
+    // SAFETY: NEON is part of the architecture.
+    unsafe { vmaxvq_u8(marks) == 0 }
 }

@@ -38,3 +38,9 @@ pub(super) fn mask64(marks: [Lane; 4]) -> u64 {
 pub(super) fn non_ascii(lane: Lane) -> bool {
     mask16(lane) != 0
 }
+
+/// Whether marks, which are all ones or all zeros in each byte, are all zeros.
+#[inline(always)]
+pub(super) fn is_zero(marks: Lane) -> bool {
+    marks == [0; 16]
+}

@@ -54,8 +54,15 @@ pub(super) fn mask16(marks: Lane) -> u16 {
 
 #[inline(always)]
 pub(super) fn mask64(marks: [Lane; 4]) -> u64 {
-    let [a, b, c, d] = marks.map(|lane| u64::from(mask16(lane)));
-    a | b << 16 | c << 32 | d << 48
+    let [a, b, c, d] = marks;
+    let low = u64::from(mask16(a)) | u64::from(mask16(b)) << 16;
+    low | u64::from(mask16(c)) << 32 | u64::from(mask16(d)) << 48
+}
+
+/// Whether marks, which are all ones or all zeros in each byte, are all zeros.
+#[inline(always)]
+pub(super) fn is_zero(marks: Lane) -> bool {
+    mask16(marks) == 0
 }
 
 #[inline(always)]

@@ -1,0 +1,100 @@
+//! What a request meets on its way does not allocate.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use sluice_dialects::openai::body::BodyTap;
+use sluice_dialects::openai::stream::StreamTap;
+use sluice_dialects::openai::{Endpoint, inspect};
+use sluice_dialects::sse::{EventBoundary, events};
+
+/// The system's allocator, counting on each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+// SAFETY: every call is handed to the system's allocator unchanged; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from `System` by way of `alloc` or `realloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the pointer came from `System`; the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of a second run: the first may prepare what lasts for the process.
+fn allocations(run: impl Fn()) -> u64 {
+    run();
+    let before = ALLOCATIONS.get();
+    run();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn counting_works() {
+    assert_eq!(allocations(|| drop(black_box(vec![1]))), 1);
+}
+
+#[test]
+fn inspecting_and_splicing_do_not_allocate() {
+    let body = br#"{"messages":[{"role":"user","content":"a\nb \u00e9 \ud83d\ude00"}],"model":"gpt\u002d4o","stream":true,"n":2}"#;
+    for endpoint in [Endpoint::Chat, Endpoint::Completions, Endpoint::Responses] {
+        let run = || {
+            let view = inspect(endpoint, body).expect("a good request");
+            let mut scratch = [0; 256];
+            assert_eq!(view.model(body, &mut scratch), "gpt-4o");
+            let pieces = black_box(view.splices(body, Some("\"x\""), true));
+            assert!(pieces.len_bytes() > 0);
+        };
+        assert_eq!(allocations(run), 0, "{endpoint:?}");
+    }
+}
+
+#[test]
+fn following_a_stream_does_not_allocate() {
+    let stream = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}],\"usage\":null}\n\n\
+        data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}\n\n: ping\n\n\
+        data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+    let run = || {
+        let mut boundary = EventBoundary::new();
+        let mut tap = StreamTap::new(Endpoint::Chat);
+        let whole = boundary.whole_events(stream);
+        for event in events(&stream[..whole]) {
+            black_box(tap.event(&event));
+        }
+        assert!(tap.finished() && tap.usage().is_some());
+    };
+    assert_eq!(allocations(run), 0);
+}
+
+#[test]
+fn following_an_answer_does_not_allocate() {
+    let body = br#"{"data":[{"embedding":[0.1,-2e-3]}],"x":"\"usage\"","usage":{"prompt_tokens":8,"total_tokens":8}}"#;
+    let run = || {
+        let mut tap = BodyTap::new();
+        body.chunks(7).for_each(|piece| tap.feed(piece));
+        assert!(tap.finish().usage.is_some());
+    };
+    assert_eq!(allocations(run), 0);
+}

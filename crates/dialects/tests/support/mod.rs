@@ -1,0 +1,6 @@
+//! What the tests share.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+pub(crate) mod fuzz_bodies;
+pub(crate) mod generate;
+pub(crate) mod recorded;
