@@ -54,11 +54,7 @@ async function requireToolchain() {
   return rust.output.trim();
 }
 
-/**
- * Builds the addon into dist/native; returns false when it was up to date.
- *
- * For another platform, cargo-zigbuild links against the oldest C library we support; macOS builds for itself.
- */
+/** Builds the addon into dist/native; returns false when it was up to date. */
 export async function buildAddon({ profile = 'release', target } = {}) {
   const platform = target === undefined ? platformName() : platformOf(target).name;
   const addon = join(NATIVE, `sluice.${platform}.node`);
@@ -66,25 +62,24 @@ export async function buildAddon({ profile = 'release', target } = {}) {
   const wanted = fingerprint(RUST_SOURCES, [profile, platform]);
   if (readIfPresent(stamp) === wanted && existsSync(addon)) return false;
   await requireToolchain();
-  const crossed = target?.includes('-linux-') === true;
-  const args = [crossed ? 'zigbuild' : 'build', '--locked', '--package', 'sluice-node', '--profile', profile];
-  if (target !== undefined) args.push('--target', target.replace(/-gnu$/, `-gnu.${GLIBC_FLOOR}`));
   rmSync(stamp, { force: true });
-  // An addon is loaded into a process that has its C library already, so musl's is not linked in.
-  const env = target?.endsWith('-musl') ? { RUSTFLAGS: '-C target-feature=-crt-static' } : {};
-  await mustRun(
-    'cargo',
-    args,
-    { cwd: ROOT, env: { ...process.env, ...env } },
-    "The addon could not be built; cargo's message is above.",
-  );
+  await compileAddon(profile, target);
   mkdirSync(NATIVE, { recursive: true });
-  await replaceFile(
-    join(TARGET, target ?? '', profile === 'dev' ? 'debug' : profile, libraryName(platform)),
-    addon,
-  );
+  const folder = profile === 'dev' ? 'debug' : profile;
+  await replaceFile(join(TARGET, target ?? '', folder, libraryName(platform)), addon);
   writeFileSync(stamp, wanted);
   return true;
+}
+
+/** For another platform, cargo-zigbuild links against the oldest C library we support; macOS builds for itself. */
+async function compileAddon(profile, target = '') {
+  const command = target.includes('-linux-') ? 'zigbuild' : 'build';
+  const args = [command, '--locked', '--package', 'sluice-node', '--profile', profile];
+  if (target !== '') args.push('--target', target.replace(/-gnu$/, `-gnu.${GLIBC_FLOOR}`));
+  // An addon is loaded into a process that has its C library already, so musl's is not linked in.
+  const env = target.endsWith('-musl') ? { RUSTFLAGS: '-C target-feature=-crt-static' } : {};
+  const options = { cwd: ROOT, env: { ...process.env, ...env } };
+  await mustRun('cargo', args, options, "The addon could not be built; cargo's message is above.");
 }
 
 /** What cargo calls the library. */

@@ -101,7 +101,7 @@ const NPM_PACKAGES = {
   '@fastify/swagger': ['admin'],
   '@fastify/type-provider-typebox': ['admin'],
   typebox: ['admin', 'config'],
-  ajv: ['config'],
+  ajv: ['config', 'admin'],
   yaml: ['config'],
   'prom-client': ['telemetry'],
   pino: ['telemetry'],
