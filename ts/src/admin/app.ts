@@ -23,7 +23,14 @@ import { healthRoutes, metricsRoutes, probeRoutes } from './routes/health.js';
 import { keyRoutes } from './routes/keys.js';
 import { usageRoutes } from './routes/usage.js';
 import { ErrorSchema } from './schemas.js';
-import { installValidation } from './validation.js';
+import { buildValidator } from './validation.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Every route, as `METHOD /path`. */
+    readonly routeList: readonly string[];
+  }
+}
 
 /** The app, with handler types taken from the schemas. */
 export type AdminApp = FastifyInstance<
@@ -54,12 +61,13 @@ export async function buildAdminApp(
     logController: new LogController({ disableRequestLogging: true }),
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
     clientErrorHandler: answerBrokenHttp,
+    schemaController: { compilersFactory: { buildValidator } },
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
+  listRoutes(app);
   installGuard(app, options);
-  installValidation(app);
   app.setErrorHandler(answerError);
   app.setNotFoundHandler(refuseUnknown);
   app.addSchema(ErrorSchema.schema);
@@ -71,6 +79,15 @@ export async function buildAdminApp(
   await app.register(async (api: AdminApp) => apiRoutes(api, deps), { prefix: API_PREFIX });
   await app.ready();
   return app;
+}
+
+/** Keeps the list of everything that is served, so that a test can prove the guard stands before all of it. */
+function listRoutes(app: AdminApp): void {
+  const routes: string[] = [];
+  app.decorate('routeList', routes);
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) routes.push(`${one} ${url}`);
+  });
 }
 
 function apiRoutes(api: AdminApp, deps: AdminDependencies): void {

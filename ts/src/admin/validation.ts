@@ -1,7 +1,6 @@
 /** Checking of requests: bodies exactly as their schema says, path and query with text turned into numbers. */
 import { Ajv, type Options } from 'ajv';
-import type { FastifyInstance, FastifySchema } from 'fastify';
-import type { FastifyRouteSchemaDef } from 'fastify/types/schema.js';
+import type { FastifySchema, FastifySchemaCompiler, FastifyServerOptions } from 'fastify';
 
 /** RFC 3339: a date, a time and a zone. */
 const DATE_TIME = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
@@ -13,15 +12,22 @@ const OPTIONS: Options = {
   allErrors: false,
   removeAdditional: false,
   useDefaults: true,
-  keywords: ['examples'],
   formats: { 'date-time': (text: string) => DATE_TIME.test(text) && !Number.isNaN(Date.parse(text)) },
 };
 
-/** Makes the app check requests this way. */
-export function installValidation(app: FastifyInstance): void {
+/**
+ * The compiler of the app's schemas, as a factory: one set on the app itself would be replaced by Fastify's own in every
+ * context that adds schemas.
+ */
+export const buildValidator = compilerFactory as unknown as ValidatorFactory;
+
+/** Fastify types the factory as that of its own compiler, which takes other arguments than it is called with. */
+type ValidatorFactory = NonNullable<
+  NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>['buildValidator']
+>;
+
+function compilerFactory(): FastifySchemaCompiler<FastifySchema> {
   const exact = new Ajv(OPTIONS);
   const fromText = new Ajv({ ...OPTIONS, coerceTypes: true });
-  app.setValidatorCompiler(({ schema, httpPart }: FastifyRouteSchemaDef<FastifySchema>) =>
-    (httpPart === 'body' ? exact : fromText).compile(schema),
-  );
+  return ({ schema, httpPart }) => (httpPart === 'body' ? exact : fromText).compile(schema);
 }
