@@ -29,7 +29,7 @@ import { createLogger, Metrics } from './telemetry/index.js';
 import { UsageRecorder } from './usage/index.js';
 
 /** How often the store is asked whether another process has changed it: the time `sluice keys` takes to be noticed. */
-const STORE_POLL_MS = 1_000;
+const STORE_POLL_MS = 250;
 
 /** How often a drain looks whether the last request has finished. */
 const DRAIN_POLL_MS = 25;

@@ -24,6 +24,8 @@ import type { DocumentPath } from './wording.js';
 export interface LoadResult {
   /** Null when there are errors. */
   readonly config: Config | null;
+  /** What could be read, errors or not, for tools that need only a part of it; null when nothing could. */
+  readonly draft: Config | null;
   /** Errors and warnings in the order of the text. */
   readonly problems: readonly ConfigProblem[];
   /** Every file that was read or looked for, the configuration included, absolute. */
@@ -40,7 +42,13 @@ export function loadConfig(file: string | null, surroundings: Surroundings): Loa
   } catch (error) {
     const problems = new Problems(file, null);
     problems.error({ path: [] }, 'unreadable_file', `cannot read the file: ${reasonOf(error)}`);
-    return { config: null, problems: problems.list(), files: [resolve(file)], position: () => null };
+    return {
+      config: null,
+      draft: null,
+      problems: problems.list(),
+      files: [resolve(file)],
+      position: () => null,
+    };
   }
 }
 
@@ -50,9 +58,10 @@ export function parseConfig(text: string, file: string | null, surroundings: Sur
   const problems = new Problems(file, document);
   const references = new ReferenceReader(surroundings, file, problems);
   for (const { position, message } of document.problems) problems.syntax(position, message);
-  const config = problems.hasErrors ? null : readData(document.value, { problems, references, surroundings });
+  const draft = problems.hasErrors ? null : readData(document.value, { problems, references, surroundings });
   return {
-    config: problems.hasErrors ? null : config,
+    config: problems.hasErrors ? null : draft,
+    draft,
     problems: problems.list(),
     files: file === null ? references.files : [resolve(file), ...references.files],
     position: (path) => document.position(path, 'value'),

@@ -21,6 +21,8 @@ export interface CatalogueRow {
   readonly usageInStream: boolean;
   /** Exact names and patterns of models that are this provider's own, served without a prefix. */
   readonly families: readonly string[];
+  /** A small model to try the provider with; absent where none is certain to stay. */
+  readonly example?: string;
 }
 
 type Facts = Partial<Omit<CatalogueRow, 'name' | 'title' | 'baseUrl' | 'env'>>;
@@ -65,8 +67,11 @@ const OPENAI_FAMILIES = [
 
 /** Every known provider, in the order in which found ones are listed. */
 export const CATALOGUE: readonly CatalogueRow[] = [
-  row('openai', 'OpenAI', 'https://api.openai.com/v1', 'OPENAI_API_KEY', { families: OPENAI_FAMILIES }),
-  row('groq', 'Groq', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY'),
+  row('openai', 'OpenAI', 'https://api.openai.com/v1', 'OPENAI_API_KEY', {
+    families: OPENAI_FAMILIES,
+    example: 'gpt-4o-mini',
+  }),
+  row('groq', 'Groq', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY', { example: 'llama-3.1-8b-instant' }),
   row('mistral', 'Mistral AI', 'https://api.mistral.ai/v1', 'MISTRAL_API_KEY', {
     usageInStream: false,
     families: [
@@ -78,9 +83,11 @@ export const CATALOGUE: readonly CatalogueRow[] = [
       'pixtral-*',
       'open-mistral-*',
     ],
+    example: 'mistral-small-latest',
   }),
   row('deepseek', 'DeepSeek', 'https://api.deepseek.com/v1', 'DEEPSEEK_API_KEY', {
     families: ['deepseek-*'],
+    example: 'deepseek-chat',
   }),
   row(
     'gemini',
@@ -89,15 +96,21 @@ export const CATALOGUE: readonly CatalogueRow[] = [
     'GEMINI_API_KEY',
     {
       families: ['gemini-*'],
+      example: 'gemini-flash-latest',
     },
   ),
-  row('xai', 'xAI', 'https://api.x.ai/v1', 'XAI_API_KEY', { families: ['grok-*'] }),
-  row('openrouter', 'OpenRouter', 'https://openrouter.ai/api/v1', 'OPENROUTER_API_KEY'),
+  row('xai', 'xAI', 'https://api.x.ai/v1', 'XAI_API_KEY', { families: ['grok-*'], example: 'grok-4-latest' }),
+  row('openrouter', 'OpenRouter', 'https://openrouter.ai/api/v1', 'OPENROUTER_API_KEY', {
+    example: 'openrouter/auto',
+  }),
   row('together', 'Together AI', 'https://api.together.xyz/v1', ['TOGETHER_API_KEY', 'TOGETHERAI_API_KEY']),
   row('fireworks', 'Fireworks AI', 'https://api.fireworks.ai/inference/v1', 'FIREWORKS_API_KEY', {
     families: ['accounts/fireworks/*'],
   }),
-  row('cerebras', 'Cerebras', 'https://api.cerebras.ai/v1', 'CEREBRAS_API_KEY', { usageInStream: false }),
+  row('cerebras', 'Cerebras', 'https://api.cerebras.ai/v1', 'CEREBRAS_API_KEY', {
+    usageInStream: false,
+    example: 'gpt-oss-120b',
+  }),
   row(
     'perplexity',
     'Perplexity',
@@ -106,6 +119,7 @@ export const CATALOGUE: readonly CatalogueRow[] = [
     {
       usageInStream: false,
       families: ['sonar', 'sonar-*'],
+      example: 'sonar',
     },
   ),
   row('nvidia', 'NVIDIA NIM', 'https://integrate.api.nvidia.com/v1', [
@@ -114,6 +128,7 @@ export const CATALOGUE: readonly CatalogueRow[] = [
   ]),
   row('moonshot', 'Moonshot AI', 'https://api.moonshot.ai/v1', 'MOONSHOT_API_KEY', {
     families: ['kimi-*', 'moonshot-*'],
+    example: 'kimi-latest',
   }),
   row('zai', 'Z.AI', 'https://api.z.ai/api/paas/v4', 'ZAI_API_KEY', { families: ['glm-*'] }),
   row('minimax', 'MiniMax', 'https://api.minimax.io/v1', 'MINIMAX_API_KEY', { families: ['MiniMax-*'] }),
@@ -124,6 +139,7 @@ export const CATALOGUE: readonly CatalogueRow[] = [
     'DASHSCOPE_API_KEY',
     {
       families: ['qwen-*', 'qwen2*', 'qwen3*'],
+      example: 'qwen-plus',
     },
   ),
   row('cohere', 'Cohere', 'https://api.cohere.com/compatibility/v1', 'COHERE_API_KEY', {

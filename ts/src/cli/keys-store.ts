@@ -1,0 +1,109 @@
+/** Keys in the database of a data directory, whether or not a gateway runs on it: a running one notices changes. */
+
+import { randomBytes } from 'node:crypto';
+import { NameTaken, type KeyLimits, type KeyRepository, type VirtualKeyRow } from '../governance/ports.js';
+import { InvalidKeyRequest, keyState, mintKey, revokeKey, rotateKey } from '../governance/virtual-key.js';
+import { CommandFailed } from './io.js';
+import type { KeysAccess, KeyView, KeyWithSecret, NewKey } from './keys-access.js';
+
+const MS_PER_SECOND = 1_000;
+
+/** The database as a place where keys are kept. */
+export class StoredKeys implements KeysAccess {
+  constructor(
+    private readonly store: KeyRepository & { close(): Promise<void> },
+    readonly where: string,
+    private readonly now: () => number = Date.now,
+  ) {}
+
+  async list(): Promise<KeyView[]> {
+    return (await this.store.listKeys()).map((key) => this.view(key));
+  }
+
+  create(key: NewKey): Promise<KeyWithSecret> {
+    return explained(async () => {
+      const { name, models, expires_at: expiry } = key;
+      const expiresAt = expiry === undefined ? null : Date.parse(expiry);
+      const limits = limitsOf(key.limits ?? {});
+      const minted = mintKey({ name, limits, expiresAt, ...(models && { models }) }, randomBytes, this.now());
+      return { key: this.view(await this.store.insertKey(minted.row)), secret: minted.secret };
+    });
+  }
+
+  rotate(id: number, overlapSeconds: number): Promise<KeyWithSecret> {
+    return explained(async () => {
+      const key = await this.own(id);
+      const overlapMs = overlapSeconds * MS_PER_SECOND;
+      const { change, secret } = rotateKey(key, { overlapMs }, randomBytes, this.now());
+      return { key: this.view((await this.store.updateKey(id, change)) ?? key), secret };
+    });
+  }
+
+  revoke(id: number): Promise<KeyView> {
+    return explained(async () => {
+      const key = await this.own(id);
+      return this.view((await this.store.updateKey(id, revokeKey(key, this.now()))) ?? key);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.store.close();
+  }
+
+  private async own(id: number): Promise<VirtualKeyRow> {
+    const key = await this.store.findKey(id);
+    if (key === null) throw new CommandFailed(`there is no key with id ${id}`);
+    if (key.source === 'api') return key;
+    throw new CommandFailed(
+      `the key ${JSON.stringify(key.name)} is declared in the configuration file; change it there`,
+    );
+  }
+
+  private view(key: VirtualKeyRow): KeyView {
+    const [current, previous] = key.digests;
+    return {
+      id: key.id,
+      name: key.name,
+      source: key.source,
+      state: keyState(key, this.now()),
+      models: key.models,
+      limits: {
+        requests_per_minute: key.limits.requestsPerMinute ?? null,
+        tokens_per_minute: key.limits.tokensPerMinute ?? null,
+        concurrency: key.limits.concurrency ?? null,
+      },
+      hint: key.hint,
+      created_at: timestamp(key.createdAt),
+      expires_at: timestampOrNull(current?.expiresAt),
+      previous_secret_expires_at: timestampOrNull(previous?.expiresAt),
+      revoked_at: timestampOrNull(key.revokedAt),
+    };
+  }
+}
+
+function limitsOf(limits: NonNullable<NewKey['limits']>): KeyLimits {
+  return {
+    ...(limits.requests_per_minute !== undefined && { requestsPerMinute: limits.requests_per_minute }),
+    ...(limits.tokens_per_minute !== undefined && { tokensPerMinute: limits.tokens_per_minute }),
+    ...(limits.concurrency !== undefined && { concurrency: limits.concurrency }),
+  };
+}
+
+/** Refusals of the rules about keys, as failures of the command. */
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof InvalidKeyRequest || error instanceof NameTaken)
+      throw new CommandFailed(error.message);
+    throw error;
+  }
+}
+
+function timestamp(at: number): string {
+  return new Date(at).toISOString();
+}
+
+function timestampOrNull(at: number | null | undefined): string | null {
+  return at === null || at === undefined ? null : timestamp(at);
+}
