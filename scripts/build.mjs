@@ -75,7 +75,10 @@ export async function buildAddon({ profile = 'release', target } = {}) {
 async function compileAddon(profile, target = '') {
   const command = target.includes('-linux-') ? 'zigbuild' : 'build';
   const args = [command, '--locked', '--package', 'sluice-node', '--profile', profile];
-  if (target !== '') args.push('--target', target.replace(/-gnu$/, `-gnu.${GLIBC_FLOOR}`));
+  if (target !== '') {
+    args.push('--target', target.replace(/-gnu$/, `-gnu.${GLIBC_FLOOR}`));
+    args.push('--config', 'profile.release.strip="debuginfo"'); // names stay for panics; lines are most of the size
+  }
   // An addon is loaded into a process that has its C library already, so musl's is not linked in.
   const env = target.endsWith('-musl') ? { RUSTFLAGS: '-C target-feature=-crt-static' } : {};
   const options = { cwd: ROOT, env: { ...process.env, ...env } };
