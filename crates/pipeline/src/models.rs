@@ -22,6 +22,12 @@ pub struct ModelPlan {
 }
 
 impl ModelPlan {
+    /// What the star of a wildcard stands for in a name that led here; empty for an exact one.
+    #[must_use]
+    pub fn star_of<'n>(&self, name: &'n str) -> &'n str {
+        self.pattern.matched(name).unwrap_or_default()
+    }
+
     /// Whether the name is a pattern, which the list of models leaves out.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {

@@ -8,6 +8,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
+use sluice_dialects::json::json_escaped;
+use sluice_dialects::openai::MAX_MODEL_BYTES;
 use sluice_limits::{FailureKind, Pass, pick_weighted};
 use sluice_pipeline::{ProviderPlan, TargetPlan, UpstreamName};
 use sluice_types::ErrorKind;
@@ -55,8 +57,7 @@ pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<
     while let Some(target) = choose(x, call, tried) {
         tried |= target.bit;
         attempts += 1;
-        let began = Instant::now();
-        x.settlement.begin_attempt(target.index, began);
+        x.settlement.begin_attempt(target.index);
         let plan = Rc::clone(x.plan);
         let (row, cells) =
             (&plan.plan().targets[target.index as usize], &plan.targets[target.index as usize]);
@@ -109,7 +110,7 @@ struct Choice {
 /// cooling down. If all that is left is cooling down, one of them is tried all the same: an answer from a doubtful
 /// target beats none.
 fn choose<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, tried: u64) -> Option<Choice> {
-    let now_ns = x.worker.monotonic_ns(Instant::now());
+    let now_ns = x.worker.monotonic_ns(x.settlement.latest());
     let targets = &x.plan.plan().targets;
     let mut excluded = tried;
     while let Some(choice) = choose_from_tiers(x, call, excluded) {
@@ -124,7 +125,7 @@ fn choose<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, tried: u64) -> Option<Choi
 fn choose_from_tiers<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, excluded: u64) -> Option<Choice> {
     let targets = &x.plan.plan().targets;
     let mut first_bit = 0;
-    for tier in &call.found.model.tiers {
+    for tier in &call.model.tiers {
         let weights = tier.iter().map(|index| targets[*index as usize].weight);
         if first_bit >= MAX_TARGETS {
             return None;
@@ -192,7 +193,7 @@ async fn lease<A: Answer>(
             Poll::Pending => answer.poll_gone(cx).map(|_| Err(Fault::ClientGone)),
         })
         .await;
-    x.settlement.add_wait(began.elapsed());
+    x.settlement.waited_from(began, Instant::now());
     outcome.unwrap_or(Err(Fault::Timeout)).map_err(|fault| failed(fault, provider))
 }
 
@@ -211,7 +212,9 @@ async fn send_and_await<A: Answer>(
         UpstreamName::AsSent => None,
         UpstreamName::Fixed(quoted) => Some(&**quoted),
         UpstreamName::Star => {
-            star = sluice_dialects::json::json_escaped(call.found.star);
+            let mut scratch = [0; MAX_MODEL_BYTES];
+            let name = call.view.model(x.request.body(), &mut scratch);
+            star = json_escaped(call.model.star_of(name));
             Some(star.as_str())
         }
     };
@@ -236,14 +239,15 @@ async fn send_and_await<A: Answer>(
     }
     estimate_prompt(x);
     let sent = Instant::now();
-    let limit_ms = shorter(provider.timeouts.first_byte_ms, provider.timeouts.total_ms);
-    let mut inflow = Inflow::new(lease);
+    x.settlement.sent(sent);
+    let total_ms = x.settlement.left_of_ms(provider.timeouts.total_ms);
+    let limit_ms = shorter(provider.timeouts.first_byte_ms, total_ms);
+    let mut inflow = Inflow::new(lease, sent);
     let outcome = inflow.read_head(x.upstream_head, x.timer, limit_ms, x.answer).await;
-    let waited = inflow.last_read.saturating_duration_since(sent);
     match outcome {
         Ok(()) => {
-            x.settlement.add_wait(waited);
-            x.settlement.first_byte(waited);
+            x.settlement.waited_from(sent, inflow.last_read);
+            x.settlement.first_byte(inflow.last_read.saturating_duration_since(sent));
             Ok(inflow)
         }
         Err(Fault::Broken(error)) if !inflow.bytes.is_empty() => {
@@ -252,7 +256,7 @@ async fn send_and_await<A: Answer>(
             Err(Fault::Invalid("the provider's answer broke off in its head"))
         }
         Err(fault) => {
-            x.settlement.add_wait(sent.elapsed());
+            x.settlement.waited_from(sent, Instant::now());
             Err(fault)
         }
     }

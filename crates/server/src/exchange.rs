@@ -2,12 +2,11 @@
 //! inspect → admit → route → dispatch (fail over before the first byte) → relay → settle.
 
 use std::rc::Rc;
-use std::time::Instant;
 
-use sluice_dialects::openai::{self, Endpoint, RequestView};
+use sluice_dialects::openai::{self, Endpoint, MAX_MODEL_BYTES, RequestView};
 use sluice_http1::{RequestHead, ResponseHead};
 use sluice_limits::{LimitKind, Refusal as LimitRefusal};
-use sluice_pipeline::ModelMatch;
+use sluice_pipeline::{ModelMatch, ModelPlan};
 use sluice_types::{ErrorKind, Route, Usage};
 
 use crate::answer::Answer;
@@ -68,7 +67,7 @@ pub(crate) struct Exchange<'x, 'w, A> {
 pub(crate) struct Call<'p> {
     pub(crate) endpoint: Endpoint,
     pub(crate) view: &'p RequestView,
-    pub(crate) found: ModelMatch<'p, 'p>,
+    pub(crate) model: &'p ModelPlan,
 }
 
 /// Carries a request through to the end of its answer.
@@ -76,14 +75,14 @@ pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), End
     let endpoint = endpoint_of(x.route)?;
     let view = openai::inspect(endpoint, x.request.body())
         .map_err(|error| Refusal::new(ErrorKind::InvalidBody, error.message).with_param(error.param))?;
-    let mut scratch = [0; 256];
-    // The name is copied out, since the request's memory is given back before the answer ends.
-    let name = copy_name(view.model(x.request.body(), &mut [0; 256]), &mut scratch);
     let plan = Rc::clone(x.plan);
-    let found = find_model(&plan, x.settlement, name)?;
-    x.settlement.set_model(found.model.id, x.request.body().len());
+    let model = {
+        let mut scratch = [0; MAX_MODEL_BYTES];
+        find_model(&plan, x.settlement, view.model(x.request.body(), &mut scratch))?.model
+    };
+    x.settlement.set_model(model.id, x.request.body().len());
     admit(&mut x, &view)?;
-    let call = Call { endpoint, view: &view, found };
+    let call = Call { endpoint, view: &view, model };
     let inflow = dispatch::dispatch(&mut x, call).await?;
     relay::relay(&mut x, call, inflow).await
 }
@@ -93,19 +92,13 @@ fn endpoint_of(route: Route) -> Result<Endpoint, Refusal> {
         .ok_or_else(|| Refusal::new(ErrorKind::UnknownRoute, "This path takes no request body."))
 }
 
-fn copy_name<'s>(name: &str, scratch: &'s mut [u8; 256]) -> &'s str {
-    let copy = &mut scratch[..name.len()];
-    copy.copy_from_slice(name.as_bytes());
-    std::str::from_utf8(copy).expect("a copy of a str is UTF-8")
-}
-
 /// The model a name leads to, if the caller's key may use it. Both failures look the same: a key learns nothing about
 /// models it may not use.
-pub(crate) fn find_model<'p>(
+pub(crate) fn find_model<'p, 'n>(
     plan: &'p WorkerPlan,
     settlement: &Settlement<'_>,
-    name: &'p str,
-) -> Result<ModelMatch<'p, 'p>, Refusal> {
+    name: &'n str,
+) -> Result<ModelMatch<'p, 'n>, Refusal> {
     let plan = plan.plan();
     plan.models
         .find(name)
@@ -131,7 +124,7 @@ fn admit<A>(x: &mut Exchange<'_, '_, A>, view: &RequestView) -> Result<(), Refus
     let Some(key) = x.settlement.key() else { return Ok(()) };
     let key = x.plan.plan().keys.get(key);
     let reserve = u64::from(input_tokens) + view.max_output_tokens.unwrap_or(0);
-    let now_ns = x.worker.monotonic_ns(Instant::now());
+    let now_ns = x.worker.monotonic_ns(x.settlement.latest());
     match key.state.admit(&key.limits, reserve, now_ns) {
         Ok(admitted) => {
             x.settlement.set_admitted(admitted);

@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
@@ -73,7 +73,11 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, peer: IpAddr) -> 
     let mut connection = Connection { stream, timer, peer, input, served: 0, progress: Progress::Nothing };
     loop {
         connection.progress = Progress::Nothing;
-        let next = catch_panic(connection.serve_request(worker)).await;
+        // Pinned where it is made: a request's future is large, and moving it would be the largest copy of the request.
+        let next = {
+            let mut request = pin!(connection.serve_request(worker));
+            catch_panic(request.as_mut()).await
+        };
         match next {
             Some(Next::Request) => {}
             Some(Next::Close) => return Left::Closed,
@@ -93,8 +97,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, peer: IpAddr) -> 
 }
 
 /// Runs a future; `None` if it panicked. One bad request must not take its worker along.
-pub(crate) async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+pub(crate) async fn catch_panic<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Some),
         Err(_) => Poll::Ready(None),

@@ -89,20 +89,31 @@ async fn begin(worker: Rc<Worker>, request: HttpRequest<Incoming>, peer: IpAddr)
     let (body_sender, frames) = mpsc::channel(FRAMES_IN_FLIGHT);
     let answer = H2Answer { head: Some(head_sender), body: body_sender, status: 200, out: Vec::new() };
     tokio::task::spawn_local(async move {
-        let _ = fast_lane::catch_panic(serve_request(&worker, request, peer, answer)).await;
+        let request = std::pin::pin!(serve_request(&worker, request, peer, answer));
+        let _ = fast_lane::catch_panic(request).await;
     });
     match head.await {
         Ok(mut response) => {
             response.body_mut().0 = Some(frames);
             response
         }
-        Err(_) => {
-            // The task ended without an answer: it panicked, or had nobody to answer.
-            let mut response = Response::new(Frames(None));
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        }
+        // The task ended without an answer: it panicked, or had nobody to answer.
+        Err(_) => panic_answer(),
     }
+}
+
+/// The answer to a request whose handling panicked.
+fn panic_answer() -> Response<Frames> {
+    let mut body = Vec::new();
+    let message = "The gateway failed to handle this request.";
+    sluice_dialects::errors::openai_body(&mut body, ErrorKind::Internal, message, None);
+    let (sender, frames) = mpsc::channel(1);
+    // There is room for one.
+    let _ = sender.try_send(Ok(body.into()));
+    let mut response = Response::new(Frames(Some(frames)));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// The life of a request on this lane; the stages are those of the fast lane.

@@ -2,7 +2,6 @@
 //! expressly public needs a key.
 
 use std::net::IpAddr;
-use std::time::Instant;
 
 use sluice_http1::{Known, RequestHead};
 use sluice_pipeline::{CredentialError, RouteMatch, digest_of, find_credential, match_route};
@@ -51,8 +50,10 @@ pub(crate) fn pass<'b>(
         RouteMatch::GetModel(_) => settlement.set_route(Route::Model),
         RouteMatch::WrongMethod(_) | RouteMatch::Unknown => {}
     }
-    let caller = authenticate(worker, plan, head, bytes, peer, settlement.started_at_ms())?;
+    let caller = authenticate(worker, plan, head, bytes, peer, settlement)?;
     settlement.set_caller(caller);
+    #[cfg(feature = "fault-injection")]
+    crate::fault::inject("gate", head, bytes);
     refuse_loops(head, bytes, &worker.shared.instance)?;
     match found {
         RouteMatch::Call(route) => Ok(Asked::Call(route)),
@@ -80,7 +81,7 @@ fn authenticate(
     head: &RequestHead,
     bytes: &[u8],
     peer: IpAddr,
-    now_ms: u64,
+    settlement: &Settlement<'_>,
 ) -> Result<Option<u32>, Refusal> {
     let settings = &plan.plan().settings;
     let presented = match find_credential(head, bytes) {
@@ -97,12 +98,12 @@ fn authenticate(
         return if settings.require_key { Err(Refusal::unauthenticated()) } else { Ok(None) };
     };
     // Asked before the look-up, so that a guesser learns nothing once it is throttled.
-    let (limit, now_ns) = (settings.max_auth_failures_per_minute, worker.monotonic_ns(Instant::now()));
+    let (limit, now_ns) = (settings.max_auth_failures_per_minute, worker.monotonic_ns(settlement.latest()));
     if let Some(wait_ns) = worker.shared.auth_failures.blocked_for(peer, limit, now_ns) {
         let message = "Too many failed authentications from this address. Try again later.";
         return Err(Refusal::new(ErrorKind::AuthThrottled, message).with_retry_after_ns(wait_ns));
     }
-    match plan.plan().keys.find(&digest_of(presented), now_ms) {
+    match plan.plan().keys.find(&digest_of(presented), settlement.started_at_ms()) {
         Some(key) => Ok(Some(key)),
         None => {
             worker.shared.auth_failures.record(peer, now_ns);

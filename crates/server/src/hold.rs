@@ -11,6 +11,7 @@ use sluice_dialects::sse::{self, Data, EventBoundary};
 use sluice_http1::{Known, ResponseHead};
 use sluice_limits::FailureKind;
 use sluice_pipeline::ProviderPlan;
+use sluice_types::Usage;
 
 use crate::answer::{Answer, may_stream};
 use crate::exchange::{Call, Exchange};
@@ -34,7 +35,10 @@ pub(crate) struct Held {
 /// What kind of body it is, with the tap that has seen all of it so far.
 pub(crate) enum HeldBody {
     /// Passed on as bytes.
-    Document(BodyTap),
+    ///
+    /// `tap` has seen what is held; it is kept only if more is to come, and boxed, for it is large and the answers that
+    /// outgrow the hold are few.
+    Document { tap: Option<Box<BodyTap>>, usage: Option<Usage> },
     /// Passed on event by event.
     Events { tap: StreamTap, boundary: EventBoundary },
     /// In a content coding we cannot look into, or an error: passed on as it is.
@@ -110,8 +114,7 @@ async fn read_held<A: Answer>(
     inflow: &mut Inflow,
     provider: &ProviderPlan,
 ) -> Result<(), Fault> {
-    let began = std::time::Instant::now();
-    let read_anything = !inflow.is_done();
+    let began = inflow.last_read;
     while !inflow.is_done() && inflow.bytes.len() < x.upstream_head.head_len + HOLD_BYTES {
         if let Some(remaining) = inflow.remaining_length() {
             // One buffer of the right size instead of several doublings.
@@ -121,9 +124,7 @@ async fn read_held<A: Answer>(
         let limit_ms = body_limit(x, provider);
         inflow.read_body(x.timer, limit_ms, x.answer).await?;
     }
-    if read_anything {
-        x.settlement.add_wait(inflow.last_read.saturating_duration_since(began));
-    }
+    x.settlement.waited_from(began, inflow.last_read);
     Ok(())
 }
 
@@ -143,10 +144,13 @@ async fn hold_document<A: Answer>(
     }
     let mut tap = BodyTap::new();
     tap.feed(body);
-    if whole && !tap.facts().complete {
+    let facts = tap.facts();
+    if whole && !facts.complete {
         return Err(Fault::Invalid("the provider's answer is cut short"));
     }
-    Ok((Held { inflow, body: HeldBody::Document(tap), status, whole }, Verdict::Deliver))
+    let usage = facts.usage;
+    let body = HeldBody::Document { tap: (!whole).then(|| Box::new(tap)), usage };
+    Ok((Held { inflow, body, status, whole }, Verdict::Deliver))
 }
 
 async fn hold_stream<A: Answer>(
@@ -157,7 +161,7 @@ async fn hold_stream<A: Answer>(
 ) -> Result<(Held, Verdict), Fault> {
     let head_len = x.upstream_head.head_len;
     let mut boundary = EventBoundary::new();
-    let began = std::time::Instant::now();
+    let began = inflow.last_read;
     let class = loop {
         let body = &inflow.bytes[head_len..];
         let whole = boundary.whole_events(body);
@@ -175,7 +179,7 @@ async fn hold_stream<A: Answer>(
         let limit_ms = body_limit(x, provider);
         inflow.read_body(x.timer, limit_ms, x.answer).await?;
     };
-    x.settlement.add_wait(inflow.last_read.saturating_duration_since(began));
+    x.settlement.waited_from(began, inflow.last_read);
     if class == EventClass::Error {
         return Ok(error_from_stream(x, call, inflow));
     }

@@ -49,14 +49,15 @@ pub(crate) struct Inflow {
 }
 
 impl Inflow {
-    pub(crate) fn new(lease: Lease) -> Self {
+    /// The answer to a request that was sent on `lease` at `sent`.
+    pub(crate) fn new(lease: Lease, sent: Instant) -> Self {
         Self {
             lease,
             bytes: Buffer::default(),
             framing: Framing::Head,
             done: false,
             reusable: false,
-            last_read: Instant::now(),
+            last_read: sent,
         }
     }
 
@@ -206,7 +207,7 @@ impl Inflow {
     /// The answer has been used up: keeps the connection if another request may follow on it.
     pub(crate) fn finish(self, max_idle: u32) {
         if self.done && self.reusable {
-            self.lease.give_back(max_idle);
+            self.lease.give_back(max_idle, self.last_read);
         }
     }
 }

@@ -13,6 +13,8 @@ mod data_plane;
 mod dispatch;
 mod exchange;
 mod fast_lane;
+#[cfg(feature = "fault-injection")]
+mod fault;
 mod full_lane;
 mod gate;
 mod h1_answer;

@@ -71,12 +71,12 @@ impl Lease {
     }
 
     /// Returns the connection for the next request; only when its last answer was read to the end.
-    pub(crate) fn give_back(mut self, max_idle: u32) {
+    pub(crate) fn give_back(mut self, max_idle: u32, now: Instant) {
         let mut idle = self.pool.idle.borrow_mut();
         if idle.len() < max_idle as usize
             && let Some(stream) = self.stream.take()
         {
-            idle.push(Idle { stream, since: Instant::now() });
+            idle.push(Idle { stream, since: now });
             self.pool.cells.idle.set(idle.len() as u64);
         }
     }

@@ -32,6 +32,8 @@ pub(crate) async fn relay<A: Answer>(
     call: Call<'_>,
     held: Held,
 ) -> Result<(), Ended> {
+    #[cfg(feature = "fault-injection")]
+    crate::fault::inject("relay", x.head, &x.request.bytes);
     // Nothing can be tried again from here on, so the request's memory is free.
     x.request.release();
     let max_idle = x.settlement.provider().map_or(0, |provider| provider.max_idle_per_worker);
@@ -51,7 +53,12 @@ pub(crate) async fn relay<A: Answer>(
             };
             stream.run(x, held.status).await.map(|()| stream.inflow)
         }
-        HeldBody::Document(tap) => relay_document(x, held.inflow, held.status, held.whole, Some(tap)).await,
+        HeldBody::Document { tap, usage } => {
+            if let Some(usage) = usage {
+                x.settlement.set_usage(usage);
+            }
+            relay_document(x, held.inflow, held.status, held.whole, tap).await
+        }
         HeldBody::Opaque => relay_document(x, held.inflow, held.status, held.whole, None).await,
     };
     match outcome {
@@ -126,12 +133,12 @@ async fn relay_document<A: Answer>(
     mut inflow: Inflow,
     status: u16,
     whole: bool,
-    mut tap: Option<BodyTap>,
+    mut tap: Option<Box<BodyTap>>,
 ) -> Result<Inflow, Broken> {
     let head_len = x.upstream_head.head_len;
     let held = inflow.bytes.len() - head_len;
     if whole {
-        book_document(x, status, held as u64, tap);
+        book_document(x, status, held as u64, tap.as_deref());
         let bytes = &inflow.bytes;
         send_head(x, status, bytes, BodyLength::Known(held as u64), head_len..bytes.len(), true).await?;
         return Ok(inflow);
@@ -165,7 +172,7 @@ async fn relay_document<A: Answer>(
         x.settlement.add_response_bytes(inflow.bytes.len());
         x.answer.send(&inflow.bytes, inflow.is_done()).await?;
     }
-    book_document(x, status, sent, tap);
+    book_document(x, status, sent, tap.as_deref());
     Ok(inflow)
 }
 
@@ -176,8 +183,8 @@ async fn break_off<A: Answer>(x: &mut Exchange<'_, '_, A>, sent: u64) -> Result<
 }
 
 /// Books what a document says it cost, or an estimate of a successful one that does not say. An error costs nothing.
-fn book_document<A>(x: &mut Exchange<'_, '_, A>, status: u16, body_bytes: u64, tap: Option<BodyTap>) {
-    match tap.and_then(|tap| tap.finish().usage) {
+fn book_document<A>(x: &mut Exchange<'_, '_, A>, status: u16, body_bytes: u64, tap: Option<&BodyTap>) {
+    match tap.and_then(|tap| tap.facts().usage) {
         Some(usage) => x.settlement.set_usage(usage),
         None if status < 400 => x.settlement.estimate().output = estimate_tokens(body_bytes),
         None => *x.settlement.estimate() = sluice_types::Usage::default(),

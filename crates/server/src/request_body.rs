@@ -82,7 +82,7 @@ async fn read_length(
             request.bytes.reserve(usize::try_from(missing.min(RESERVED_AT_ONCE)).unwrap_or(1));
             read_more(request, answer, deadline).await?;
         }
-        settlement.add_wait(began.elapsed());
+        settlement.waited_from(began, Instant::now());
     }
     request.body = head_len..end;
     Ok(())
@@ -115,7 +115,7 @@ async fn read_chunks(
         }
         read_more(request, answer, deadline).await?;
     }
-    settlement.add_wait(began.elapsed());
+    settlement.waited_from(began, Instant::now());
     request.body = head_len..end;
     Ok(())
 }

@@ -20,6 +20,8 @@ pub(crate) struct Settlement<'w> {
     plan: Rc<WorkerPlan>,
     record: UsageRecord,
     started: Instant,
+    /// The last time that was looked at the clock, which saves looking again where a little late is good enough.
+    latest: Instant,
     /// Time spent waiting for others: the client's body, connections, the provider.
     waited: Duration,
     route: Route,
@@ -51,6 +53,7 @@ impl<'w> Settlement<'w> {
             plan,
             record,
             started,
+            latest: started,
             waited: Duration::ZERO,
             route: Route::None,
             admitted_caller: false,
@@ -99,13 +102,26 @@ impl<'w> Settlement<'w> {
     }
 
     /// An attempt at a target begins.
-    pub(crate) fn begin_attempt(&mut self, target: u32, now: Instant) {
+    pub(crate) fn begin_attempt(&mut self, target: u32) {
         let plan = self.plan.plan();
         let row = &plan.targets[target as usize];
         self.record.target_id = row.id;
         self.record.provider_id = plan.providers[row.provider as usize].id;
         self.record.attempts = self.record.attempts.saturating_add(1);
-        self.target = Some((target, now));
+        self.target = Some((target, self.latest));
+    }
+
+    /// The request has been sent to the target.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.latest = now;
+        if let Some((_, sent)) = &mut self.target {
+            *sent = now;
+        }
+    }
+
+    /// The last time that was looked at the clock.
+    pub(crate) fn latest(&self) -> Instant {
+        self.latest
     }
 
     /// The first byte of the answer came `after` the request was sent.
@@ -116,9 +132,10 @@ impl<'w> Settlement<'w> {
         }
     }
 
-    /// Time that was somebody else's.
-    pub(crate) fn add_wait(&mut self, waited: Duration) {
-        self.waited += waited;
+    /// Time that was somebody else's: from `from` to now.
+    pub(crate) fn waited_from(&mut self, from: Instant, now: Instant) {
+        self.latest = now;
+        self.waited += now.saturating_duration_since(from);
     }
 
     /// The gateway's own time so far.
@@ -131,7 +148,8 @@ impl<'w> Settlement<'w> {
         if total_ms == 0 {
             return 0;
         }
-        let elapsed = u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let elapsed = u32::try_from(self.latest.saturating_duration_since(self.started).as_millis())
+            .unwrap_or(u32::MAX);
         total_ms.saturating_sub(elapsed).max(1)
     }
 

@@ -1,8 +1,9 @@
 //! Coarse deadlines for the connections of one worker.
 //!
 //! A request passes several time limits and hardly ever meets one, so what has to be cheap is arming: a limit is set
-//! only when its wait really begins (on the first `Pending`), costs one clock reading, and is checked by a ticker that
-//! walks all slots every [`TICK`]. A timer of the runtime per wait would cost more than the parsing of the request.
+//! only when its wait really begins (on the first `Pending`), reads no clock but the time of the last tick, and is
+//! checked by a ticker that walks all slots every [`TICK`]. A timer of the runtime per wait would cost more than the
+//! parsing of the request.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -12,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// How late a deadline may fire.
-const TICK: Duration = Duration::from_millis(10);
+/// How late a deadline may fire; never early, since one tick is added to what is asked for.
+const TICK: Duration = Duration::from_millis(TICK_MS);
+const TICK_MS: u64 = 10;
 
 const NEVER: u64 = u64::MAX;
 
@@ -27,6 +29,8 @@ struct Slot {
 #[derive(Debug)]
 pub(crate) struct Timers {
     origin: Instant,
+    /// Milliseconds since the origin, as of the last tick.
+    now_ms: Cell<u64>,
     slots: RefCell<Vec<Slot>>,
     free: RefCell<Vec<usize>>,
     used: Cell<usize>,
@@ -37,6 +41,7 @@ impl Timers {
     pub(crate) fn new(origin: Instant) -> Rc<Self> {
         Rc::new(Self {
             origin,
+            now_ms: Cell::new(0),
             slots: RefCell::default(),
             free: RefCell::default(),
             used: Cell::new(0),
@@ -52,6 +57,7 @@ impl Timers {
             slots.len() - 1
         });
         self.used.set(self.used.get() + 1);
+        self.read_clock();
         self.occupied.notify_one();
         Timer { timers: Rc::clone(self), slot }
     }
@@ -72,15 +78,17 @@ impl Timers {
                 self.occupied.notified().await;
             }
             tokio::time::sleep(TICK).await;
-            self.fire(self.now_ms());
+            self.read_clock();
+            self.fire();
         }
     }
 
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(NEVER)
+    fn read_clock(&self) {
+        self.now_ms.set(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(NEVER));
     }
 
-    fn fire(&self, now_ms: u64) {
+    fn fire(&self) {
+        let now_ms = self.now_ms.get();
         for slot in self.slots.borrow_mut().iter_mut().filter(|slot| slot.deadline_ms <= now_ms) {
             slot.deadline_ms = NEVER;
             if let Some(waker) = &slot.waker {
@@ -115,7 +123,7 @@ impl Timer {
                 return Poll::Ready(Ok(value));
             }
             let deadline = *armed_until.get_or_insert_with(|| self.arm(cx, limit_ms));
-            if deadline != NEVER && self.timers.now_ms() >= deadline {
+            if deadline != NEVER && self.timers.now_ms.get() >= deadline {
                 Poll::Ready(Err(Expired))
             } else {
                 Poll::Pending
@@ -126,7 +134,7 @@ impl Timer {
 
     /// The absolute time `limit_ms` from now on this timer's clock, for [`Timer::until`].
     pub(crate) fn deadline_after(&self, limit_ms: u32) -> u64 {
-        if limit_ms == 0 { NEVER } else { self.timers.now_ms().saturating_add(u64::from(limit_ms)) }
+        if limit_ms == 0 { NEVER } else { self.timers.now_ms.get() + TICK_MS + u64::from(limit_ms) }
     }
 
     /// What is left until a deadline from [`Timer::deadline_after`], as a limit; never 0 for a real deadline.
@@ -134,7 +142,7 @@ impl Timer {
         if deadline_ms == NEVER {
             return 0;
         }
-        let left = deadline_ms.saturating_sub(self.timers.now_ms()).max(1);
+        let left = deadline_ms.saturating_sub(self.timers.now_ms.get() + TICK_MS).max(1);
         u32::try_from(left).unwrap_or(u32::MAX)
     }
 

@@ -1,0 +1,36 @@
+//! A gateway without the TypeScript side, for profilers: `gateway OPTIONS.json SNAPSHOT.json` serves until its standard
+//! input is closed, draining its records like the real one. It writes where it listens to standard output.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use sluice_server::DataPlane;
+
+/// As the recorder of the TypeScript side does it.
+const DRAIN_EVERY: Duration = Duration::from_millis(200);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let mut document = || -> Result<String, Box<dyn Error>> {
+        let path = args.next().ok_or("usage: gateway OPTIONS.json SNAPSHOT.json")?;
+        Ok(std::fs::read_to_string(path)?)
+    };
+    let options = serde_json::from_str(&document()?)?;
+    let snapshot = serde_json::from_str(&document()?)?;
+    let plane = Arc::new(DataPlane::start(&options, &snapshot)?);
+    writeln!(std::io::stdout(), "{}", plane.addresses()[0])?;
+    let drained = Arc::downgrade(&plane);
+    thread::spawn(move || {
+        while let Some(plane) = drained.upgrade() {
+            drop(plane.drain_records(1 << 20));
+            drop(plane);
+            thread::sleep(DRAIN_EVERY);
+        }
+    });
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    plane.stop();
+    Ok(())
+}
