@@ -15,14 +15,14 @@
 // to run `npm run build` in a clone, or to install again with optional dependencies. The `version()` that the addon
 // reports must equal the version in package.json, or loading fails as well: a stale addon is worse than none.
 
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installPackages, requireNode } from './lib/install.mjs';
 import { platformName, platformOf } from './lib/platform.mjs';
 import { StepError, isMain, mustRun, run, runMain, step } from './lib/steps.mjs';
-import { ROOT, fingerprint, readIfPresent, writeWithFolders } from './lib/tree.mjs';
+import { ROOT, fingerprint, listFiles, readIfPresent, writeWithFolders } from './lib/tree.mjs';
 
 const NATIVE = join(ROOT, 'dist', 'native');
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
@@ -102,22 +102,25 @@ export async function buildTypeScript() {
   const stamp = join(ROOT, 'dist', 'typescript.stamp');
   const wanted = fingerprint(TYPESCRIPT_SOURCES);
   if (readIfPresent(stamp) === wanted) return false;
-  clearCompiled();
+  rmSync(stamp, { force: true });
   await mustRun(
     process.execPath,
     [TSC, '--project', 'tsconfig.json'],
     { cwd: ROOT },
     'TypeScript found errors, listed above.',
   );
+  removeOrphans();
   writeWithFolders(stamp, wanted);
   return true;
 }
 
-/** Empties dist but for the addon, so that nothing of a removed source file is shipped. */
-function clearCompiled() {
+/** Deletes what an earlier build left of sources that are gone, so that it is neither loaded nor shipped. */
+function removeOrphans() {
   const dist = join(ROOT, 'dist');
-  for (const name of existsSync(dist) ? readdirSync(dist) : []) {
-    if (name !== 'native') rmSync(join(dist, name), { recursive: true });
+  for (const name of listFiles(dist)) {
+    const source = name.replace(/(\.d\.ts|\.js\.map|\.js)$/, '.ts');
+    const compiled = source !== name && !name.startsWith('native/');
+    if (compiled && !existsSync(join(ROOT, 'ts', 'src', source))) rmSync(join(dist, name));
   }
 }
 
