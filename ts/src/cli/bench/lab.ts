@@ -1,0 +1,152 @@
+/** The processes of a run: upstreams, nginx, Sluice. Each is started when a row first needs it and kept until the end. */
+
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { asMb, familyOf, residentKb } from './cpu.js';
+import { findNginx, prepareNginx, type Ports, type UpstreamAt, type Upstreams } from './nginx.js';
+import { answering, freePort, launch, type Child } from './processes.js';
+import { UPSTREAM_NAMES, UPSTREAMS, type Subject, type UpstreamName, type Workers } from './rows.js';
+import { prepareSluice, sluiceArguments } from './sluice.js';
+
+/** Processors for what is measured and for the upstreams, as `taskset` takes them. */
+export interface Pins {
+  readonly proxy?: string;
+  readonly upstream?: string;
+}
+
+/** Something to send requests to. */
+export interface Endpoint {
+  /** Base of the URL towards an upstream, without `/v1`. */
+  url(upstream: UpstreamName): string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Its processes; none for the upstream itself, which is not measured. */
+  pids(): number[];
+  /** Resident memory before any load, MiB. */
+  readonly idleMb: number | undefined;
+  check(): void;
+}
+
+export class Lab {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
+  readonly #children: Child[] = [];
+  readonly #endpoints = new Map<string, Promise<Endpoint>>();
+  #upstreams: Promise<Upstreams> | undefined;
+
+  constructor(readonly pins: Pins) {}
+
+  /** The endpoint, started if it is not running yet. */
+  async endpoint(subject: Subject, workers: Workers): Promise<Endpoint> {
+    const name = subject === 'direct' ? subject : `${subject}-${workers}`;
+    let endpoint = this.#endpoints.get(name);
+    if (endpoint === undefined) {
+      endpoint = this.#start(subject, workers, join(this.#folder, name));
+      this.#endpoints.set(name, endpoint);
+    }
+    return endpoint;
+  }
+
+  /** Throws if any process has ended. */
+  check(): void {
+    for (const child of this.#children) child.check();
+  }
+
+  /** Stops everything and removes what was written. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#children.toReversed().map((child) => child.stop()));
+    this.abandon();
+  }
+
+  /** Removes what was written, where there is no time to stop anything: the processes end with this one. */
+  abandon(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #start(subject: Subject, workers: Workers, folder: string): Promise<Endpoint> {
+    this.#upstreams ??= this.#startUpstreams();
+    const upstreams = await this.#upstreams;
+    if (subject === 'nginx') return this.#startNginx(workers, folder, upstreams);
+    if (subject === 'sluice') return this.#startSluice(workers, folder, upstreams);
+    return direct(upstreams);
+  }
+
+  #launch(command: string, args: readonly string[], pin: string | undefined): Child {
+    const child = launch(command, args, pin);
+    this.#children.push(child);
+    return child;
+  }
+
+  async #startUpstreams(): Promise<Upstreams> {
+    const started = await Promise.all(
+      UPSTREAM_NAMES.map(async (name) => [name, await this.#startUpstream(name)] as const),
+    );
+    return Object.fromEntries(started) as unknown as Upstreams;
+  }
+
+  async #startUpstream(name: UpstreamName): Promise<UpstreamAt> {
+    const args = sluiceArguments('demo-provider', '--port', '0', '--json', ...demoFlags(name));
+    const child = this.#launch(process.execPath, args, this.pins.upstream);
+    const line = JSON.parse(await child.firstLine()) as { address: string; certificate_pem: string | null };
+    if (line.certificate_pem === null) return { address: line.address, certificateFile: null };
+    const certificateFile = join(this.#folder, `${name}.pem`);
+    writeFileSync(certificateFile, line.certificate_pem);
+    return { address: line.address, certificateFile };
+  }
+
+  async #startNginx(workers: Workers, folder: string, upstreams: Upstreams): Promise<Endpoint> {
+    const nginx = findNginx();
+    if (nginx === undefined) throw new Error('nginx is not installed');
+    const ports = await freePorts();
+    const args = prepareNginx(folder, workers === 'one' ? 1 : 'auto', ports, upstreams);
+    const child = this.#launch(nginx.program, args, this.pins.proxy);
+    await answering(`http://127.0.0.1:${ports.plain}/v1/models`, child);
+    return proxy(child, (upstream) => `http://127.0.0.1:${ports[upstream]}`, {});
+  }
+
+  async #startSluice(workers: Workers, folder: string, upstreams: Upstreams): Promise<Endpoint> {
+    const [dataPort, adminPort] = [await freePort(), await freePort()];
+    const keySecret = `sk-bench-${randomBytes(24).toString('hex')}`;
+    const adminToken = randomBytes(24).toString('hex');
+    const setup = { folder, dataPort, adminPort, workers, keySecret, adminToken };
+    const child = this.#launch(process.execPath, prepareSluice(setup, upstreams), this.pins.proxy);
+    await answering(`http://127.0.0.1:${dataPort}/readyz`, child);
+    return proxy(child, () => `http://127.0.0.1:${dataPort}`, { authorization: `Bearer ${keySecret}` });
+  }
+}
+
+function direct(upstreams: Upstreams): Endpoint {
+  return {
+    url: (upstream) => `http://${upstreams[upstream].address}`,
+    headers: {},
+    pids: () => [],
+    idleMb: undefined,
+    check: () => {},
+  };
+}
+
+function proxy(child: Child, url: Endpoint['url'], headers: Endpoint['headers']): Endpoint {
+  const idle = residentKb(familyOf(child.pid));
+  return {
+    url,
+    headers,
+    pids: () => familyOf(child.pid),
+    idleMb: idle === undefined ? undefined : asMb(idle),
+    check: () => child.check(),
+  };
+}
+
+/** The options of an upstream as flags of `sluice demo-provider`. */
+export function demoFlags(name: UpstreamName): string[] {
+  return Object.entries(UPSTREAMS[name]).flatMap(([option, value]) => {
+    if (option === 'tls') return ['--tls'];
+    const flag = `--${option.replaceAll('_', '-')}`;
+    return value === true ? [flag] : [flag, String(value)];
+  });
+}
+
+async function freePorts(): Promise<Ports> {
+  const ports: [UpstreamName, number][] = [];
+  for (const name of UPSTREAM_NAMES) ports.push([name, await freePort()]);
+  return Object.fromEntries(ports) as unknown as Ports;
+}

@@ -1,0 +1,69 @@
+/** Sluice as it is shipped: started by its own command, with a key, limits, metering and metrics on. */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Upstreams } from './nginx.js';
+import { UPSTREAM_NAMES, type UpstreamName } from './rows.js';
+
+/** The program a user runs. */
+const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+/** The name that leads to the plain upstream's model under another name. */
+const ALIAS = 'bench-alias';
+/** High enough never to be reached; the limits are counted all the same. */
+const LIMITS = {
+  requests_per_minute: 1_000_000_000,
+  tokens_per_minute: 1_000_000_000,
+  concurrency: 1_000_000,
+};
+
+/** What a gateway of the bench is started with. */
+export interface SluiceSetup {
+  readonly folder: string;
+  readonly dataPort: number;
+  readonly adminPort: number;
+  readonly workers: 'one' | 'default';
+  readonly keySecret: string;
+  readonly adminToken: string;
+}
+
+/** Arguments that run a command of Sluice's own program with this Node.js. */
+export function sluiceArguments(...args: string[]): string[] {
+  return [MAIN, ...args];
+}
+
+/** The model to ask for. Upstreams are told apart by the model's name, as clients do it. */
+export function modelOf(upstream: UpstreamName, alias: boolean): string {
+  return alias ? ALIAS : `bench-${upstream}`;
+}
+
+/** Writes the configuration and returns the arguments to start the gateway with. */
+export function prepareSluice(setup: SluiceSetup, upstreams: Upstreams): string[] {
+  mkdirSync(setup.folder, { recursive: true });
+  const file = join(setup.folder, 'sluice.yaml');
+  // JSON is YAML.
+  writeFileSync(file, `${JSON.stringify(sluiceConfig(setup, upstreams), null, 2)}\n`, { mode: 0o600 });
+  return sluiceArguments('start', '--config', file);
+}
+
+/** The configuration: nothing is changed from the defaults but what the bench needs to find its way. */
+export function sluiceConfig(setup: SluiceSetup, upstreams: Upstreams): object {
+  const providers = UPSTREAM_NAMES.map((name) => {
+    const { address, certificateFile } = upstreams[name];
+    const scheme = certificateFile === null ? 'http' : 'https';
+    const trust = certificateFile === null ? {} : { extra_ca_file: certificateFile };
+    return [name, { base_url: `${scheme}://${address}/v1`, key: 'bench-upstream-key', ...trust }];
+  });
+  const models = UPSTREAM_NAMES.map((name) => [modelOf(name, false), `${name}/${modelOf(name, false)}`]);
+  return {
+    listeners: {
+      data: { address: `127.0.0.1:${setup.dataPort}` },
+      admin: { address: `127.0.0.1:${setup.adminPort}`, token: setup.adminToken },
+    },
+    data_dir: join(setup.folder, 'data'),
+    ...(setup.workers === 'one' ? { workers: 1 } : {}),
+    providers: Object.fromEntries(providers) as object,
+    models: Object.fromEntries([...models, [ALIAS, `plain/${modelOf('plain', false)}`]]) as object,
+    keys: [{ name: 'bench', secret: setup.keySecret, limits: LIMITS }],
+  };
+}
