@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.js';
+import { surroundings } from '../config/surroundings.js';
+
+const guide = readFileSync(new URL('../../../docs/guide/getting-started.md', import.meta.url), 'utf8');
+const examples = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
+
+it('has an example of a configuration', () => {
+  expect(examples.length).toBeGreaterThan(0);
+});
+
+it.each(examples)('the example %# is a configuration without problems', (text) => {
+  const variables = { OPENAI_API_KEY: 'sk-example', BACKUP_KEY_1: 'first' };
+  const files = { '/run/secrets/backup-key-2': 'second' };
+  const { config, problems } = parseConfig(text, null, surroundings(variables, files));
+  expect(problems).toEqual([]);
+  expect(config?.models.map(({ name }) => name)).toEqual(['fast', 'smart', 'openai/*']);
+});
