@@ -3,7 +3,8 @@
 use core::fmt;
 use core::ops::Range;
 
-use crate::bytes::{TOKEN, hex, is, is_control};
+use crate::bytes::{TOKEN, hex, is};
+use crate::scan::is_control;
 
 /// Bytes of chunk extensions in one body. Nobody uses them; unbounded they are a way to send without ever being served.
 pub const MAX_EXTENSION_BYTES: u32 = 4 * 1024;

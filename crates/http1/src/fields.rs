@@ -1,8 +1,12 @@
 //! The field section of a head: what was sent, where, and what of it is known.
 
-use crate::bytes::{TOKEN, is, list, trim};
+use core::ops::Range;
+
+use crate::bytes::{TOKEN, is, list, trim_end, trim_start};
 use crate::known::COUNT;
-use crate::{HeadError, Known, MAX_HEADERS};
+use crate::lines::Lines;
+use crate::scan::{NAME_BLOCK, find_colon, is_plain_name};
+use crate::{HeadError, Known, MAX_HEADERS, Parse};
 
 /// Offsets into a head. [`MAX_HEAD_BYTES`](crate::MAX_HEAD_BYTES) keeps them within sixteen bits.
 #[derive(Clone, Copy, Debug)]
@@ -87,22 +91,31 @@ impl Fields {
         self.connection_names_fields = false;
     }
 
-    /// Reads one line (`start..end` of `buf`, not empty) and appends its field.
-    #[inline]
-    pub(crate) fn push(&mut self, buf: &[u8], start: usize, end: usize) -> Result<(), HeadError> {
-        let line = &buf[start..end];
-        let name_len = line.iter().position(|&byte| !is(byte, TOKEN)).unwrap_or(line.len());
-        if name_len == 0 || line.get(name_len) != Some(&b':') {
-            return Err(bad_name(line, name_len));
+    /// Reads on in the field section, up to its empty line.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, lines: &mut Lines<'_>) -> Result<Parse, HeadError> {
+        while let Some(line) = lines.cut()? {
+            if line.is_empty() {
+                return Ok(Parse::Complete);
+            }
+            self.push(lines.head(), line)?;
         }
-        let known = Known::from_token(&line[..name_len]);
-        let value = &line[name_len + 1..];
-        let value_start = end - trim_start(value).len();
-        let value_len = trim(value).len();
+        Ok(Parse::Partial)
+    }
+
+    /// Appends the field in `line`, which is a part of `head`, not empty and without controls but tabs.
+    #[inline(always)]
+    fn push(&mut self, head: &[u8], Range { start, end }: Range<usize>) -> Result<(), HeadError> {
+        let (name_len, known) = match quick_name(&head[start..]) {
+            Some(name) => name,
+            None => slow_name(&head[start..end])?,
+        };
+        let value = trim_start(&head[start + name_len + 1..end]);
+        let value_start = end - value.len();
         let slot = self.lines.get_mut(self.len).ok_or(HeadError::TooManyHeaders)?;
         *slot = Line {
             name: Span::new(start, start + name_len),
-            value: Span::new(value_start, value_start + value_len),
+            value: Span::new(value_start, value_start + trim_end(value).len()),
             known,
         };
         if let Some(known) = known {
@@ -176,22 +189,30 @@ impl Fields {
     }
 }
 
+/// The name at the start of `bytes`, where it is a known one or of common characters, and its colon stands within a
+/// block. Neither has a line end in it, so the name is part of the line.
 #[inline(always)]
-fn trim_start(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = bytes {
-        bytes = rest;
+fn quick_name(bytes: &[u8]) -> Option<(usize, Option<Known>)> {
+    let block = bytes.first_chunk::<NAME_BLOCK>()?;
+    let len = find_colon(block)?;
+    if len == 0 {
+        return None;
     }
-    bytes
+    let known = Known::from_padded(block, len);
+    (known.is_some() || is_plain_name(block, len)).then_some((len, known))
 }
 
+/// Any other name: long, of unusual characters, close to the end of the data, or none.
 #[cold]
-fn bad_name(line: &[u8], name_len: usize) -> HeadError {
-    match line.get(name_len) {
-        Some(b' ' | b'\t') if name_len == 0 => HeadError::Folded,
-        Some(b' ' | b'\t') if trim_start(&line[name_len..]).first() == Some(&b':') => {
-            HeadError::SpaceBeforeColon
+fn slow_name(line: &[u8]) -> Result<(usize, Option<Known>), HeadError> {
+    let len = line.iter().position(|&byte| !is(byte, TOKEN)).unwrap_or(line.len());
+    match line.get(len) {
+        Some(b':') if len > 0 => Ok((len, Known::from_name(&line[..len]))),
+        Some(b' ' | b'\t') if len == 0 => Err(HeadError::Folded),
+        Some(b' ' | b'\t') if trim_start(&line[len..]).first() == Some(&b':') => {
+            Err(HeadError::SpaceBeforeColon)
         }
-        _ => HeadError::FieldName,
+        _ => Err(HeadError::FieldName),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the field section says about the connection and the length of the body; shared by requests and responses.
 
-use crate::bytes::list;
+use crate::bytes::{is_text, list};
 use crate::{Fields, HeadError, Known, MAX_CONNECTION_OPTIONS, is_hop_by_hop};
 
 /// The length of a body as its fields state it.
@@ -35,7 +35,7 @@ fn transfer_encoding(fields: &Fields, buf: &[u8], minor_version: u8) -> Result<D
         return Err(HeadError::TransferEncodingRepeated);
     }
     let value = fields.get(buf, Known::TransferEncoding).unwrap_or_default();
-    if value.eq_ignore_ascii_case(b"chunked") {
+    if is_text(value, b"chunked") {
         return Ok(Declared::Chunked);
     }
     Err(if is_registered_stack(value) { HeadError::TransferCoding } else { HeadError::TransferEncoding })
@@ -48,7 +48,7 @@ fn is_registered_stack(value: &[u8]) -> bool {
     let first = codings.next().unwrap_or_default();
     let second = codings.next().unwrap_or_default();
     REGISTERED.iter().any(|name| first.eq_ignore_ascii_case(name))
-        && second.eq_ignore_ascii_case(b"chunked")
+        && is_text(second, b"chunked")
         && codings.next().is_none()
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn connection(fields: &Fields, buf: &[u8]) -> Result<Connection, Head
         None => return Ok(connection),
         Some(first) => first,
     };
-    if fields.count(Known::Connection) == 1 && first.eq_ignore_ascii_case(b"keep-alive") {
+    if fields.count(Known::Connection) == 1 && is_text(first, b"keep-alive") {
         connection.keep_alive = true;
         return Ok(connection);
     }
@@ -97,9 +97,9 @@ pub(crate) fn connection(fields: &Fields, buf: &[u8]) -> Result<Connection, Head
         if i == MAX_CONNECTION_OPTIONS {
             return Err(HeadError::TooManyConnectionOptions);
         }
-        if option.eq_ignore_ascii_case(b"close") {
+        if is_text(option, b"close") {
             connection.close = true;
-        } else if option.eq_ignore_ascii_case(b"keep-alive") {
+        } else if is_text(option, b"keep-alive") {
             connection.keep_alive = true;
         } else if !is_hop_by_hop(option) {
             connection.names_fields = true;

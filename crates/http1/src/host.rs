@@ -1,6 +1,6 @@
 //! The `Host` field: `uri-host [ ":" port ]` of RFC 9110 section 7.2, without user information and without escapes.
 
-use crate::bytes::{DIGIT, HOST, IPV6, all};
+use crate::bytes::{DIGIT, HOST, IPV6, all, is};
 
 /// Whether `value` is a host with an optional port. Empty is refused: nothing here is served without a name.
 pub(crate) fn is_valid(value: &[u8]) -> bool {
@@ -8,8 +8,8 @@ pub(crate) fn is_valid(value: &[u8]) -> bool {
         let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
         return all(&rest[..end], IPV6) && is_port_suffix(&rest[end + 1..]);
     }
-    let name_len = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
-    all(&value[..name_len], HOST) && is_port_suffix(&value[name_len..])
+    let name_len = value.iter().position(|&byte| !is(byte, HOST)).unwrap_or(value.len());
+    name_len > 0 && is_port_suffix(&value[name_len..])
 }
 
 /// Nothing, or a colon and a port number.

@@ -16,10 +16,13 @@ macro_rules! known_fields {
 
             /// The name in lower case.
             #[must_use]
+            #[inline]
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
+                NAMES[self as usize]
             }
         }
+
+        static NAMES: [&str; Known::ALL.len()] = [$($text,)*];
     };
 }
 
@@ -70,53 +73,96 @@ known_fields! {
 /// How many fields are known.
 pub(crate) const COUNT: usize = Known::ALL.len();
 
-const TABLE_SIZE: usize = 128;
-const EMPTY: u8 = u8::MAX;
-static TABLE: [u8; TABLE_SIZE] = table();
+/// Bytes of a padded name; the longest known one is shorter.
+pub(crate) const NAME_BYTES: usize = 32;
 
-const fn table() -> [u8; TABLE_SIZE] {
-    let mut table = [EMPTY; TABLE_SIZE];
+const TABLE_SIZE: usize = 128;
+static TABLE: [Entry; TABLE_SIZE] = table();
+
+/// A known name, in lower case and padded. Comparing all of it without a branch is cheaper than comparing as much as
+/// there is.
+#[derive(Clone, Copy)]
+struct Entry {
+    name: [u8; NAME_BYTES],
+    /// Which bits of `name` count.
+    mask: [u8; NAME_BYTES],
+    /// 0 where the slot is empty; no name has that length.
+    len: usize,
+    known: Known,
+}
+
+impl Entry {
+    const EMPTY: Self = Self { name: [0; NAME_BYTES], mask: [0; NAME_BYTES], len: 0, known: Known::Host };
+
+    const fn new(known: Known) -> Self {
+        let text = NAMES[known as usize].as_bytes();
+        let (mut name, mut mask) = ([0; NAME_BYTES], [0; NAME_BYTES]);
+        let mut i = 0;
+        while i < text.len() {
+            name[i] = text[i];
+            mask[i] = u8::MAX;
+            i += 1;
+        }
+        Self { name, mask, len: text.len(), known }
+    }
+
+    /// Setting the case bit is exact because no control character and no byte above 0x7f turns into a letter or a hyphen
+    /// that way, and a head's lines hold no controls but the tab.
+    #[inline(always)]
+    fn matches(&self, padded: &[u8; NAME_BYTES], len: usize) -> bool {
+        let mut difference = 0;
+        for ((&byte, &name), &mask) in padded.iter().zip(&self.name).zip(&self.mask) {
+            difference |= ((byte | CASE) ^ name) & mask;
+        }
+        (difference == 0) & (len == self.len)
+    }
+}
+
+const CASE: u8 = 0x20;
+
+const fn table() -> [Entry; TABLE_SIZE] {
+    let mut table = [Entry::EMPTY; TABLE_SIZE];
     let mut i = 0;
     while i < COUNT {
-        let slot = slot(Known::ALL[i].name().as_bytes());
-        assert!(table[slot] == EMPTY, "two known names share a slot: choose other factors in `slot`");
-        table[slot] = Known::ALL[i] as u8;
+        let entry = Entry::new(Known::ALL[i]);
+        let slot = slot(&entry.name, entry.len);
+        assert!(table[slot].len == 0, "two known names share a slot: choose other factors in `slot`");
+        table[slot] = entry;
         i += 1;
     }
     table
 }
 
-/// The slot of a name that is not empty, whatever its case. The factors were searched for; the table refuses to
-/// compile when they let two names meet.
+/// The slot of a name by its first eight bytes and its length, which tell all known names apart. The factor was searched
+/// for; the table refuses to compile when it lets two names meet.
 #[inline(always)]
-const fn slot(name: &[u8]) -> usize {
-    const CASE: usize = 0x20;
-    let len = name.len();
-    let first = name[0] as usize | CASE;
-    let middle = name[len / 2] as usize | CASE;
-    let last = name[len - 1] as usize | CASE;
-    (len + first + 29 * last + 121 * middle) % TABLE_SIZE
-}
-
-/// Compares ASCII text with a lower-case name. Setting the case bit is exact because `name` is a token: no control can
-/// stand in it and turn into a letter or a hyphen.
-#[inline(always)]
-fn matches(name: &[u8], lower: &[u8]) -> bool {
-    name.len() == lower.len() && name.iter().zip(lower).all(|(&a, &b)| a | 0x20 == b)
+#[expect(clippy::cast_possible_truncation, reason = "seven bits are left")]
+const fn slot(padded: &[u8; NAME_BYTES], len: usize) -> usize {
+    const FACTOR: u64 = 0x953f_48f1_a09f_76b5;
+    let [a, b, c, d, e, f, g, h, ..] = *padded;
+    let first_word = u64::from_le_bytes([a, b, c, d, e, f, g, h]) | u64::from_le_bytes([CASE; 8]);
+    let absent_bytes = 8usize.saturating_sub(len);
+    let name_only = (first_word << (8 * absent_bytes)) ^ len as u64;
+    (name_only.wrapping_mul(FACTOR) >> (u64::BITS - TABLE_SIZE.trailing_zeros())) as usize
 }
 
 impl Known {
     /// Recognises a field name, whatever its case.
     #[must_use]
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        if crate::bytes::all(name, crate::bytes::TOKEN) { Self::from_token(name) } else { None }
+        if name.len() > NAME_BYTES || !crate::bytes::all(name, crate::bytes::TOKEN) {
+            return None;
+        }
+        let mut padded = [0; NAME_BYTES];
+        padded[..name.len()].copy_from_slice(name);
+        Self::from_padded(&padded, name.len())
     }
 
-    /// Recognises a name that is known to be a token.
-    #[inline]
-    pub(crate) fn from_token(name: &[u8]) -> Option<Self> {
-        let known = *Self::ALL.get(usize::from(TABLE[slot(name)]))?;
-        matches(name, known.name().as_bytes()).then_some(known)
+    /// Recognises the first `len` bytes of `padded` (at least one), which has no controls but tabs there.
+    #[inline(always)]
+    pub(crate) fn from_padded(padded: &[u8; NAME_BYTES], len: usize) -> Option<Self> {
+        let entry = &TABLE[slot(padded, len) % TABLE_SIZE];
+        entry.matches(padded, len).then_some(entry.known)
     }
 
     /// Whether the field speaks about one connection and is never forwarded (RFC 9110 section 7.6.1, with the

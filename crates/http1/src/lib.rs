@@ -5,15 +5,15 @@
 //! What is accepted is understood in exactly one way, and a parsed head speaks in offsets into the caller's buffer, so
 //! the buffer may be grown or moved between reads.
 //!
-//! What is absent: no IO, no clock, no allocation (`no_std` holds that), no `unsafe`, no header map, no normalising of
-//! paths, no `obs-fold`, no HTTP/0.9, no bare line feeds.
+//! What is absent: no IO, no clock, no allocation (`no_std` holds that), no `unsafe` but the vector loads of `scan`, no
+//! header map, no normalising of paths, no `obs-fold`, no HTTP/0.9, no bare line feeds.
 //!
 //! - [`RequestHead`] and [`ResponseHead`] read heads incrementally; one value is reused for a whole connection.
 //! - [`ChunkedDecoder`] reads chunked bodies in place; [`write_chunk_header`] and [`LAST_CHUNK`] write them.
 //! - [`Known`] names the fields that a gateway acts on; [`Fields::end_to_end`] filters what belongs to one hop.
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod bytes;
 mod chunked;
@@ -25,6 +25,7 @@ mod known;
 mod lines;
 mod request;
 mod response;
+mod scan;
 mod target;
 
 pub use chunked::{

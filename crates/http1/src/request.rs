@@ -1,9 +1,9 @@
 //! Request heads.
 
-use crate::bytes::{TOKEN, all};
+use crate::bytes::{TOKEN, all, is_text};
 use crate::fields::Span;
 use crate::framing::{Declared, connection, declared};
-use crate::lines::Lines;
+use crate::lines::{Lines, Position};
 use crate::target::{self, Target};
 use crate::{Fields, HeadError, Known, MAX_HEAD_BYTES, Parse, host};
 
@@ -63,7 +63,7 @@ pub struct RequestHead {
     query: Option<Span>,
     fields: Fields,
     stage: Stage,
-    lines: Lines,
+    position: Position,
     authority: Option<(Span, &'static [u8])>,
 }
 
@@ -101,7 +101,7 @@ impl RequestHead {
             query: None,
             fields: Fields::new(),
             stage: Stage::Done,
-            lines: Lines::START,
+            position: Position::START,
             authority: None,
         }
     }
@@ -119,7 +119,7 @@ impl RequestHead {
     /// What is wrong with the head. Where its body ends is then unknown: answer and close.
     #[inline]
     pub fn parse(&mut self, buf: &[u8]) -> Result<Parse, HeadError> {
-        if self.stage == Stage::Done || !self.lines.continues(buf.len()) {
+        if self.stage == Stage::Done || !self.position.continues(buf.len()) {
             self.begin();
         }
         let result = self.read(&buf[..buf.len().min(MAX_HEAD_BYTES)]);
@@ -142,24 +142,35 @@ impl RequestHead {
 
     fn begin(&mut self) {
         self.stage = Stage::Start;
-        self.lines = Lines::START;
+        self.position = Position::START;
         self.fields.clear();
     }
 
     #[inline]
     fn read(&mut self, head: &[u8]) -> Result<Parse, HeadError> {
-        while let Some(line) = self.lines.next(head)? {
-            match self.stage {
-                Stage::Fields if line.is_empty() => return self.finish(head),
-                Stage::Fields => self.fields.push(head, line.start, line.end)?,
-                Stage::Start if line.is_empty() => self.stage = Stage::AfterEmptyLine,
-                _ => {
-                    self.request_line(head, line.start, line.end)?;
-                    self.stage = Stage::Fields;
-                }
-            }
+        let mut lines = Lines::resume(head, self.position);
+        let mut result = Parse::Complete;
+        while self.stage != Stage::Fields && result == Parse::Complete {
+            result = self.read_start(&mut lines)?;
         }
-        Ok(Parse::Partial)
+        if result == Parse::Complete {
+            result = self.fields.read(&mut lines)?;
+        }
+        self.position = lines.position();
+        if result == Parse::Complete { self.finish(head) } else { Ok(result) }
+    }
+
+    /// Reads the request line, or the one empty line that may stand before it (RFC 9112 section 2.2).
+    #[inline]
+    fn read_start(&mut self, lines: &mut Lines<'_>) -> Result<Parse, HeadError> {
+        let Some(line) = lines.cut()? else { return Ok(Parse::Partial) };
+        if line.is_empty() && self.stage == Stage::Start {
+            self.stage = Stage::AfterEmptyLine;
+        } else {
+            self.request_line(lines.head(), line.start, line.end)?;
+            self.stage = Stage::Fields;
+        }
+        Ok(Parse::Complete)
     }
 
     fn request_line(&mut self, head: &[u8], start: usize, end: usize) -> Result<(), HeadError> {
@@ -183,7 +194,7 @@ impl RequestHead {
 
     /// The field section is whole: what it means is read from all of it at once.
     fn finish(&mut self, head: &[u8]) -> Result<Parse, HeadError> {
-        self.head_len = self.lines.offset();
+        self.head_len = self.position.next;
         self.check_host(head)?;
         self.framing = match declared(&self.fields, head, self.minor_version)? {
             Declared::Nothing => Framing::None,
@@ -218,7 +229,7 @@ impl RequestHead {
 
     fn expects_continue(&self, head: &[u8]) -> Result<bool, HeadError> {
         for value in self.fields.all(head, Known::Expect) {
-            if !value.eq_ignore_ascii_case(b"100-continue") {
+            if !is_text(value, b"100-continue") {
                 return Err(HeadError::Expectation);
             }
         }

@@ -1,7 +1,7 @@
 //! Response heads, as an upstream sends them.
 
 use crate::framing::{Declared, connection, declared};
-use crate::lines::Lines;
+use crate::lines::{Lines, Position};
 use crate::{Fields, HeadError, Known, MAX_HEAD_BYTES, Parse};
 
 /// How the body of a response ends.
@@ -35,7 +35,7 @@ pub struct ResponseHead {
     pub head_len: usize,
     fields: Fields,
     stage: Stage,
-    lines: Lines,
+    position: Position,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl ResponseHead {
             head_len: 0,
             fields: Fields::new(),
             stage: Stage::Done,
-            lines: Lines::START,
+            position: Position::START,
         }
     }
 
@@ -82,7 +82,7 @@ impl ResponseHead {
     /// What is wrong with the head. The connection is of no further use.
     #[inline]
     pub fn parse(&mut self, buf: &[u8], request_was_head: bool) -> Result<Parse, HeadError> {
-        if self.stage == Stage::Done || !self.lines.continues(buf.len()) {
+        if self.stage == Stage::Done || !self.position.continues(buf.len()) {
             self.begin();
         }
         let result = self.read(&buf[..buf.len().min(MAX_HEAD_BYTES)], request_was_head);
@@ -105,27 +105,34 @@ impl ResponseHead {
 
     fn begin(&mut self) {
         self.stage = Stage::Start;
-        self.lines = Lines::START;
+        self.position = Position::START;
         self.fields.clear();
     }
 
     #[inline]
     fn read(&mut self, head: &[u8], request_was_head: bool) -> Result<Parse, HeadError> {
-        while let Some(line) = self.lines.next(head)? {
-            match self.stage {
-                Stage::Fields if line.is_empty() => return self.finish(head, request_was_head),
-                Stage::Fields => self.fields.push(head, line.start, line.end)?,
-                _ => {
-                    (self.minor_version, self.status) = status_line(&head[line])?;
-                    self.stage = Stage::Fields;
-                }
-            }
+        let mut lines = Lines::resume(head, self.position);
+        let mut result = Parse::Complete;
+        if self.stage == Stage::Start {
+            result = self.read_start(&mut lines)?;
         }
-        Ok(Parse::Partial)
+        if result == Parse::Complete {
+            result = self.fields.read(&mut lines)?;
+        }
+        self.position = lines.position();
+        if result == Parse::Complete { self.finish(head, request_was_head) } else { Ok(result) }
+    }
+
+    #[inline]
+    fn read_start(&mut self, lines: &mut Lines<'_>) -> Result<Parse, HeadError> {
+        let Some(line) = lines.cut()? else { return Ok(Parse::Partial) };
+        (self.minor_version, self.status) = status_line(&lines.head()[line])?;
+        self.stage = Stage::Fields;
+        Ok(Parse::Complete)
     }
 
     fn finish(&mut self, head: &[u8], request_was_head: bool) -> Result<Parse, HeadError> {
-        self.head_len = self.lines.offset();
+        self.head_len = self.position.next;
         let declared = declared(&self.fields, head, self.minor_version)?;
         let connection = connection(&self.fields, head)?;
         self.fields.connection_names_fields = connection.names_fields;

@@ -31,9 +31,7 @@ fn origin(
     start: usize,
     authority: Option<(Range<usize>, &'static [u8])>,
 ) -> Result<Target, HeadError> {
-    let path_len = target[start..].iter().position(|&byte| byte == b'?').unwrap_or(target.len() - start);
-    let path = start..start + path_len;
-    check_path(&target[path.clone()])?;
+    let path = start..start + path_len(&target[start..])?;
     let query = (path.end < target.len()).then(|| path.end + 1..target.len());
     if let Some(query) = &query {
         check_query(&target[query.clone()])?;
@@ -61,18 +59,21 @@ fn has_scheme(target: &[u8], scheme: &[u8]) -> bool {
     target.get(..scheme.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(scheme))
 }
 
-fn check_path(path: &[u8]) -> Result<(), HeadError> {
+/// Length of the path at the start of `rest`, which ends at a question mark or with `rest`.
+#[inline]
+fn path_len(rest: &[u8]) -> Result<usize, HeadError> {
     let mut at = 0;
-    while let Some(&byte) = path.get(at) {
+    while let Some(&byte) = rest.get(at) {
         at += match byte {
             byte if is(byte, PATH) => 1,
-            b'/' if !starts_bad_segment(&path[at + 1..]) => 1,
+            b'/' if !starts_bad_segment(&rest[at + 1..]) => 1,
             b'.' => 1,
-            b'%' => escaped_len(&path[at..]).ok_or(HeadError::Path)?,
+            b'%' => escaped_len(&rest[at..]).ok_or(HeadError::Path)?,
+            b'?' => break,
             _ => return Err(HeadError::Path),
         };
     }
-    Ok(())
+    Ok(at)
 }
 
 /// Whether the segment that starts here is a dot segment, or empty though another one follows.
@@ -80,7 +81,7 @@ fn check_path(path: &[u8]) -> Result<(), HeadError> {
 fn starts_bad_segment(rest: &[u8]) -> bool {
     match rest {
         [b'/', ..] => true,
-        [b'.', ..] => matches!(rest, [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]),
+        [b'.', b'.', rest @ ..] | [b'.', rest @ ..] => matches!(rest, [] | [b'/' | b'?', ..]),
         _ => false,
     }
 }
