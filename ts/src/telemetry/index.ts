@@ -1,3 +1,3 @@
 /** Metrics and logs. */
-export { createLogger, type LogLevel, redactText } from './logger.js';
-export { Metrics, type MetricsSources } from './metrics.js';
+export { createLogger, redactText } from './logger.js';
+export { Metrics } from './metrics.js';

@@ -25,7 +25,7 @@ const SECRET_PROPERTIES = [
 ];
 
 /** Credentials inside text: virtual keys, admin tokens, provider keys of the usual shape, bearer headers. */
-const SECRET_TEXT = /\b(?:sk-[\w-]{8,}|sluice-admin-[\w-]{8,}|AIza[\w-]{20,})|(?<=\bBearer\s+)[^\s"',]+/gi;
+const SECRET_TEXT = /\b(?:sk-[\w-]{8,}|sluice-admin-[\w-]{8,}|AIza[\w-]{20,})|(?<=\bBearer\s+)[^\s"',]{8,}/gi;
 
 /** Text with every credential in it replaced. */
 export function redactText(text: string): string {
@@ -53,10 +53,11 @@ function redactedPaths(): string[] {
   });
 }
 
-/** Messages of other people's errors may repeat what they were given. */
-function redactedError(error: Error): object {
+/** Messages of other people's errors may repeat what they were given; of their other properties only the code is kept. */
+function redactedError(error: Error & { code?: unknown }): object {
   const { type, message, stack } = stdSerializers.err(error);
-  return { type, message: redactText(message), stack: redactText(stack) };
+  const code = typeof error.code === 'string' ? { code: error.code } : {};
+  return { type, ...code, message: redactText(message), stack: redactText(stack) };
 }
 
 function redactedMessage(

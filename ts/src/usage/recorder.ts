@@ -126,7 +126,7 @@ export class UsageRecorder {
       this.take(MAX_SEGMENTS_PER_DRAIN);
       await this.write(false);
       await this.deleteOld();
-    }).catch(this.options.onError);
+    });
   }
 
   /** Brings the stored rollups up to what has been drained, before a report. */
@@ -156,7 +156,16 @@ export class UsageRecorder {
     return done;
   }
 
+  /** A data plane that fails to answer costs its records, never those that are here already. */
   private take(maxSegments: number): void {
+    try {
+      this.takeSegments(maxSegments);
+    } catch (error) {
+      this.options.onError(error);
+    }
+  }
+
+  private takeSegments(maxSegments: number): void {
     for (let taken = 0; taken < maxSegments; taken += 1) {
       const bytes = this.options.source.drainRecords(MAX_RECORDS_PER_SEGMENT);
       const count = recordCount(bytes);

@@ -35,7 +35,14 @@ describe('every route', () => {
     const open: string[] = [];
     const bodies = new Set<string>();
     for (const { method, url } of routeTable()) {
-      for (const authorization of [undefined, 'Bearer wrong', 'Bearer', TOKEN, `Basic ${TOKEN}`, `Bearer ${TOKEN}x`]) {
+      for (const authorization of [
+        undefined,
+        'Bearer wrong',
+        'Bearer',
+        TOKEN,
+        `Basic ${TOKEN}`,
+        `Bearer ${TOKEN}x`,
+      ]) {
         const answer = await h.app.inject({ method, url, headers: authorization ? { authorization } : {} });
         if (answer.statusCode === 401) bodies.add(method === ('HEAD' as string) ? '' : answer.body);
         else open.push(`${method} ${url} ${answer.statusCode}`);
@@ -106,7 +113,9 @@ describe('metrics', () => {
       ['::ffff:127.0.0.1', 200],
       ['192.0.2.7', 401],
     ] as const) {
-      expect((await open.app.inject({ url: '/metrics', remoteAddress })).statusCode, remoteAddress).toBe(status);
+      expect((await open.app.inject({ url: '/metrics', remoteAddress })).statusCode, remoteAddress).toBe(
+        status,
+      );
     }
     expect((await open.app.inject('/admin/v1/health')).statusCode).toBe(401);
     await open.close();
@@ -148,7 +157,8 @@ describe('host', () => {
   it.each(cases)('with %j, %s is answered %i', async (options, host, status) => {
     const answer = await guarded(options).inject({ url: '/', headers: { host } });
     expect(answer.statusCode).toBe(status);
-    if (status === 403) expect(answer.json()).toMatchObject({ error: { code: 'host_not_allowed', path: 'header.host' } });
+    if (status === 403)
+      expect(answer.json()).toMatchObject({ error: { code: 'host_not_allowed', path: 'header.host' } });
   });
 
   it.each([
@@ -173,15 +183,22 @@ describe('host', () => {
 });
 
 describe('bodies', () => {
-  it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/json'])(
-    'of type %s are refused: a page of another origin can send those',
-    async (type) => {
-      const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': type };
-      const answer = await h.app.inject({ method: 'POST', url: '/admin/v1/keys', headers, payload: '{"name":"a"}' });
-      expect(answer.statusCode).toBe(415);
-      expect(answer.json()).toMatchObject({ error: { code: 'unsupported_media_type' } });
-    },
-  );
+  it.each([
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'text/json',
+  ])('of type %s are refused: a page of another origin can send those', async (type) => {
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': type };
+    const answer = await h.app.inject({
+      method: 'POST',
+      url: '/admin/v1/keys',
+      headers,
+      payload: '{"name":"a"}',
+    });
+    expect(answer.statusCode).toBe(415);
+    expect(answer.json()).toMatchObject({ error: { code: 'unsupported_media_type' } });
+  });
 
   it.each([
     ['{"name": }', 400],
@@ -221,7 +238,9 @@ describe('listening', () => {
     expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ status: 'ok' });
     const port = Number(new URL(url).port);
     const rebound = await new Promise<number | undefined>((resolve) => {
-      request({ port, path: '/healthz', headers: { host: 'evil.example' } }, (res) => resolve(res.statusCode)).end();
+      request({ port, path: '/healthz', headers: { host: 'evil.example' } }, (res) =>
+        resolve(res.statusCode),
+      ).end();
     });
     expect(rebound).toBe(403);
     const raw = await new Promise<string>((resolve) => {

@@ -5,7 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { pino } from 'pino';
-import { type AdminApp, type AdminDependencies, type AdminOptions, buildAdminApp } from '../../src/admin/index.js';
+import {
+  type AdminApp,
+  type AdminDependencies,
+  type AdminOptions,
+  buildAdminApp,
+} from '../../src/admin/index.js';
 import type { ConfigControl, ConfigProblem, ConfigReport, ConfigStatus } from '../../src/governance/ports.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { emptyStats } from '../telemetry/stats.js';
@@ -51,7 +56,16 @@ export class FakeConfig implements ConfigControl {
 
   providers() {
     const keys = [{ id: 12, weight: 1, hint: 'wxyz' }];
-    return [{ id: 11, name: 'openai', dialect: 'openai', baseUrl: 'https://api.openai.com/v1', auth: 'bearer', keys }];
+    return [
+      {
+        id: 11,
+        name: 'openai',
+        dialect: 'openai',
+        baseUrl: 'https://api.openai.com/v1',
+        auth: 'bearer',
+        keys,
+      },
+    ];
   }
 
   models() {

@@ -49,7 +49,9 @@ describe('creating', () => {
       revoked_at: null,
     });
     const stored = await h.store.findKey(key.id);
-    expect(stored?.digests).toEqual([{ sha256: sha256(secret), expiresAt: Date.parse('2026-03-31T22:00:00Z') }]);
+    expect(stored?.digests).toEqual([
+      { sha256: sha256(secret), expiresAt: Date.parse('2026-03-31T22:00:00Z') },
+    ]);
     expect(h.config.applied).toBe(1);
     for (const path of [KEYS, `${KEYS}/${key.id}`]) {
       const { body } = await h.call('GET', path);
@@ -132,18 +134,28 @@ describe('a change the data plane refuses', () => {
 
 describe('changing', () => {
   it('leaves alone what is absent and lifts limits that are null', async () => {
-    const { key } = await create({ name: 'a', models: ['m'], limits: { concurrency: 3, tokens_per_minute: 5 } });
-    const answer = await h.call('PATCH', `${KEYS}/${key.id}`, { limits: { concurrency: null, requests_per_minute: 7 } });
+    const { key } = await create({
+      name: 'a',
+      models: ['m'],
+      limits: { concurrency: 3, tokens_per_minute: 5 },
+    });
+    const answer = await h.call('PATCH', `${KEYS}/${key.id}`, {
+      limits: { concurrency: null, requests_per_minute: 7 },
+    });
     expect(answer.json()).toMatchObject({
       name: 'a',
       models: ['m'],
       limits: { concurrency: null, tokens_per_minute: 5, requests_per_minute: 7 },
       hint: key.hint,
     });
-    expect((await h.call('PATCH', `${KEYS}/${key.id}`, { expires_at: '2027-01-01T00:00:00Z' })).json()).toMatchObject({
+    expect(
+      (await h.call('PATCH', `${KEYS}/${key.id}`, { expires_at: '2027-01-01T00:00:00Z' })).json(),
+    ).toMatchObject({
       expires_at: '2027-01-01T00:00:00.000Z',
     });
-    expect((await h.call('PATCH', `${KEYS}/${key.id}`, { expires_at: null })).json()).toMatchObject({ expires_at: null });
+    expect((await h.call('PATCH', `${KEYS}/${key.id}`, { expires_at: null })).json()).toMatchObject({
+      expires_at: null,
+    });
     expect(h.config.applied).toBe(4);
   });
 
@@ -200,7 +212,11 @@ describe('revoking', () => {
       ['PATCH', ''],
       ['POST', '/rotate'],
     ] as const) {
-      const answer = await h.call(method, `${KEYS}/${key.id}${path}`, method === 'PATCH' ? { name: 'b' } : {});
+      const answer = await h.call(
+        method,
+        `${KEYS}/${key.id}${path}`,
+        method === 'PATCH' ? { name: 'b' } : {},
+      );
       expect(answer.json()).toMatchObject({ error: { code: 'key_revoked' } });
     }
     expect((await create({ name: 'a' })).key.id).not.toBe(key.id);
@@ -223,7 +239,9 @@ describe('keys of the configuration file', () => {
       expect(answer.statusCode).toBe(409);
       expect(answer.json()).toMatchObject({ error: { code: 'key_owned_by_config' } });
     }
-    expect((await h.call('POST', KEYS, { name: 'filed' })).json()).toMatchObject({ error: { code: 'key_name_taken' } });
+    expect((await h.call('POST', KEYS, { name: 'filed' })).json()).toMatchObject({
+      error: { code: 'key_name_taken' },
+    });
   });
 });
 
@@ -281,12 +299,15 @@ describe('changes at the same time', () => {
     expect(answers.map((answer) => answer.statusCode)).toEqual(Array(10).fill(200));
     expect(h.config.applied).toBe(11);
     expect(h.config.mostAtOnce).toBe(1);
-    expect(answers.map((answer) => answer.json<KeyBody>().name)).toContain((await h.store.findKey(key.id))?.name);
+    expect(answers.map((answer) => answer.json<KeyBody>().name)).toContain(
+      (await h.store.findKey(key.id))?.name,
+    );
   });
 });
 
 it('a store that fails is a 503 without its message', async () => {
-  h.store.listKeys = () => Promise.reject(Object.assign(new Error('disk I/O error'), { name: 'SqliteError' }));
+  h.store.listKeys = () =>
+    Promise.reject(Object.assign(new Error('disk I/O error'), { name: 'SqliteError' }));
   const answer = await h.call('GET', KEYS);
   expect(answer.statusCode).toBe(503);
   expect(answer.json()).toMatchObject({ error: { code: 'store_unavailable' } });

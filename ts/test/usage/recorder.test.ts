@@ -96,6 +96,15 @@ describe('recorder', () => {
     expect(await segments()).toHaveLength(21);
   });
 
+  it('writes what it has when the data plane fails to answer', async () => {
+    const recorder = await open();
+    source.waiting.push(batch(16_384));
+    source.drainRecords = () => source.waiting.shift() ?? expect.fail('gone');
+    await recorder.stop();
+    expect(await totals()).toMatchObject({ requests: 16_384 });
+    expect(String(errors)).toContain('gone');
+  });
+
   it('drains by itself', async () => {
     const recorder = await open();
     recorder.start();
