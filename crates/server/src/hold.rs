@@ -6,6 +6,7 @@
 
 use sluice_dialects::errors::{http_error_of_event, redact_key};
 use sluice_dialects::openai::body::BodyTap;
+use sluice_dialects::openai::usage_at_end;
 use sluice_dialects::openai::stream::{EventClass, StreamTap};
 use sluice_dialects::sse::{self, Data, EventBoundary};
 use sluice_http1::{Known, ResponseHead};
@@ -141,6 +142,10 @@ async fn hold_document<A: Answer>(
     }
     if !body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'{') {
         return Err(Fault::Invalid("the provider answered with something other than a JSON object"));
+    }
+    if whole && let Some(usage) = usage_at_end(body) {
+        let body = HeldBody::Document { tap: None, usage: Some(usage) };
+        return Ok((Held { inflow, body, status, whole }, Verdict::Deliver));
     }
     let mut tap = BodyTap::new();
     tap.feed(body);

@@ -23,6 +23,24 @@ pub(crate) fn scan_object_lenient<const N: usize>(
     scan(body, wanted, Policy::LastWins)
 }
 
+/// The last members of a document: from the one whose name begins at `from` to the document's end. Refused unless the
+/// object that they belong to ends with the document, so it is the outermost one if the bytes before are well-formed.
+pub(crate) fn scan_last_members<const N: usize>(
+    document: &[u8],
+    from: usize,
+    wanted: &[&str; N],
+) -> Result<Members<N>, JsonErrorKind> {
+    if u32::try_from(document.len()).is_err() {
+        return Err(JsonErrorKind::TooLong);
+    }
+    let mut scanner = Scanner { bytes: document, at: from, seen: Seen::default() };
+    let members = scanner.members(wanted, Policy::LastWins)?;
+    match scanner.next_token() {
+        None => Ok(members),
+        Some(_) => Err(JsonErrorKind::TrailingBytes),
+    }
+}
+
 /// The elements of an array that was scanned as part of a larger document. Ends early where the text is no array.
 pub(crate) fn elements(array: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut scanner = Scanner { bytes: array, at: 1, seen: Seen::default() };

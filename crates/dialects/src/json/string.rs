@@ -37,6 +37,50 @@ pub(crate) fn string_end(bytes: &[u8], open: usize) -> Option<usize> {
     skip(bytes, open + 1, &mut Seen::default()).ok()
 }
 
+/// How a run of string text ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextEnd {
+    /// With the closing quote: the offset after it.
+    Quote(usize),
+    /// With the bytes, just after a backslash.
+    Backslash,
+    /// With the bytes.
+    Open,
+}
+
+/// Skips string text from `at` on, without looking at what is escaped.
+pub(crate) fn text_end(bytes: &[u8], mut at: usize) -> TextEnd {
+    while let Some(block) = block::<BLOCK>(bytes, at) {
+        let mut stops = simd::text_stops(block);
+        let mut place = BLOCK;
+        while stops != 0 {
+            place = stops.trailing_zeros() as usize;
+            match block[place % BLOCK] {
+                b'"' => return TextEnd::Quote(at + place + 1),
+                b'\\' => place += 2,
+                _ => place += 1,
+            }
+            if place >= BLOCK {
+                break;
+            }
+            stops = stops >> place << place;
+            if stops == 0 {
+                place = BLOCK;
+            }
+        }
+        at += place;
+    }
+    loop {
+        match bytes.get(at) {
+            Some(b'"') => return TextEnd::Quote(at + 1),
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None if at > bytes.len() => return TextEnd::Backslash,
+            None => return TextEnd::Open,
+        }
+    }
+}
+
 fn skip_long(bytes: &[u8], mut at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
     while let Some(block) = block::<BLOCK>(bytes, at) {
         seen.non_ascii |= simd::has_non_ascii(block);

@@ -8,7 +8,7 @@ use memchr::memchr2;
 use sluice_types::Usage;
 
 use super::usage::read_usage;
-use crate::json::structural_stop;
+use crate::json::{TextEnd, structural_stop, text_end};
 
 /// Most bytes of a `usage` object that are kept where it arrives in several pieces. The longest known, indented and with
 /// all details, are under 700.
@@ -228,14 +228,15 @@ impl BodyTap {
     }
 
     fn text(&mut self, piece: &[u8], at: usize) -> usize {
-        let rest = &piece[at..];
-        let Some(len) = memchr2(b'"', b'\\', rest) else { return piece.len() };
-        self.state = match rest[len] {
-            b'\\' => State::TextEscape,
-            _ if self.depth == 1 => State::Member,
-            _ => State::Nested,
-        };
-        at + len + 1
+        match text_end(piece, at) {
+            TextEnd::Quote(end) => {
+                self.state = if self.depth == 1 { State::Member } else { State::Nested };
+                return end;
+            }
+            TextEnd::Backslash => self.state = State::TextEscape,
+            TextEnd::Open => {}
+        }
+        piece.len()
     }
 
     fn escaped(&mut self, at: usize, state: State) -> usize {

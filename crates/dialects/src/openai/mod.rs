@@ -8,9 +8,11 @@ mod request;
 mod splice;
 pub mod stream;
 mod usage;
+mod whole;
 
 pub use request::{MAX_MODEL_BYTES, RequestError, RequestView, inspect};
 pub use splice::{MAX_PIECES, Pieces};
+pub use whole::usage_at_end;
 
 use sluice_types::Route;
 

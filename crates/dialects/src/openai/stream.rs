@@ -4,15 +4,12 @@
 //! other than `null`, and only there, the event is scanned exactly. A name found anywhere else (in a tool's schema, in
 //! generated text, where its quotes are escaped) makes for a scan in vain, never for a wrong answer.
 
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 use sluice_types::Usage;
 
 use super::Endpoint;
 use super::generated::generated;
 use super::usage::read_usage;
-use crate::json::{self, JsonErrorKind, Kind};
+use crate::json::{self, JsonErrorKind, Kind, Names};
 use crate::sse::{Data, Event};
 
 /// What to do with an event.
@@ -30,22 +27,17 @@ pub enum EventClass {
     Malformed,
 }
 
-/// The names that are searched for, prepared once per process.
-struct Names {
-    usage: Finder<'static>,
-    error: Finder<'static>,
-    finish_reason: Finder<'static>,
-    delta: Finder<'static>,
-    text: Finder<'static>,
-}
+/// What a chunk of chat completions is searched for. The order is that of the indices below.
+const CHAT: Names = Names::new(["\"delta\"", "\"finish_reason\"", "\"usage\"", "\"error\""]);
 
-static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
-    usage: Finder::new("\"usage\""),
-    error: Finder::new("\"error\""),
-    finish_reason: Finder::new("\"finish_reason\""),
-    delta: Finder::new("\"delta\""),
-    text: Finder::new("\"text\""),
-});
+/// What a chunk of completions is searched for.
+const COMPLETIONS: Names = Names::new(["\"text\"", "\"finish_reason\"", "\"usage\"", "\"error\""]);
+
+/// Index of the name whose values the model wrote.
+const OUTPUT: usize = 0;
+
+/// Index of `finish_reason`.
+const FINISH_REASON: usize = 1;
 
 /// Follows one stream, event by event.
 #[derive(Clone, Debug)]
@@ -135,21 +127,25 @@ impl StreamTap {
         }
         match self.endpoint {
             Endpoint::Responses => self.response_event(name, data),
-            Endpoint::Completions => self.chunk(name, data, &NAMES.text),
-            Endpoint::Chat | Endpoint::Embeddings => self.chunk(name, data, &NAMES.delta),
+            Endpoint::Completions => self.chunk(name, data, &COMPLETIONS),
+            Endpoint::Chat | Endpoint::Embeddings => self.chunk(name, data, &CHAT),
         }
     }
 
-    /// A chunk of chat completions or completions, whose generated parts are the values named by `output`.
-    fn chunk(&mut self, name: Option<&[u8]>, data: &[u8], output: &Finder<'_>) -> EventClass {
-        self.count_output(data, output);
+    fn chunk(&mut self, name: Option<&[u8]>, data: &[u8], names: &Names) -> EventClass {
+        let mut telling = false;
+        names.each_in(data, |index, value| match index {
+            OUTPUT => self.count_output(value),
+            FINISH_REASON if self.finished => {}
+            _ => telling |= !value.starts_with(b"null"),
+        });
         if name == Some(b"error") {
-            return EventClass::Error;
+            EventClass::Error
+        } else if telling {
+            self.telling_chunk(data)
+        } else {
+            EventClass::Forward
         }
-        let telling = (!self.finished && has_value(data, &NAMES.finish_reason))
-            || has_value(data, &NAMES.usage)
-            || has_value(data, &NAMES.error);
-        if telling { self.telling_chunk(data) } else { EventClass::Forward }
     }
 
     fn telling_chunk(&mut self, data: &[u8]) -> EventClass {
@@ -191,7 +187,11 @@ impl StreamTap {
             b"response.failed" => self.response_end(data, EventClass::Error),
             _ => {
                 self.saw_output = true;
-                self.count_output(data, &NAMES.delta);
+                CHAT.each_in(data, |index, value| {
+                    if index == OUTPUT {
+                        self.count_output(value);
+                    }
+                });
                 EventClass::Forward
             }
         }
@@ -214,12 +214,10 @@ impl StreamTap {
         }
     }
 
-    fn count_output(&mut self, data: &[u8], name: &Finder<'_>) {
-        for value in values(data, name) {
-            let output = generated(value);
-            self.output_bytes += output.text_bytes;
-            self.saw_output |= output.any;
-        }
+    fn count_output(&mut self, value: &[u8]) {
+        let output = generated(value);
+        self.output_bytes += output.text_bytes;
+        self.saw_output |= output.any;
     }
 }
 
@@ -244,18 +242,4 @@ fn members<'a, const N: usize>(data: &'a [u8], wanted: &[&str; N]) -> Result<[&'
 /// The value of one member of an object that was scanned as part of a larger one; empty where it has none.
 fn member<'a>(object: &'a [u8], name: &str) -> &'a [u8] {
     members(object, &[name]).map_or(&[][..], |[value]| value)
-}
-
-/// What follows each place where `name` stands as the name of a member.
-fn values<'a>(data: &'a [u8], name: &Finder<'_>) -> impl Iterator<Item = &'a [u8]> {
-    let len = name.needle().len();
-    name.find_iter(data).filter_map(move |at| {
-        let rest = data[at + len..].trim_ascii_start().strip_prefix(b":")?;
-        Some(rest.trim_ascii_start())
-    })
-}
-
-/// Whether a member of that name has a value other than `null` anywhere in the data.
-fn has_value(data: &[u8], name: &Finder<'_>) -> bool {
-    values(data, name).any(|value| !value.starts_with(b"null"))
 }

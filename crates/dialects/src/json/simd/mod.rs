@@ -73,6 +73,19 @@ fn is_structural(byte: u8) -> bool {
     matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
 }
 
+/// Whether byte `i` of a block is `first` and the byte after it one of `seconds`, as bit `i`. `next` is the block one byte
+/// further on.
+#[inline(always)]
+pub(super) fn pairs(block: &[u8; BLOCK], next: &[u8; BLOCK], first: u8, seconds: [u8; 4]) -> u64 {
+    let (block, next) = (lanes(block), lanes(next));
+    let pair = |at: usize| {
+        let [a, b, c, d] = seconds.map(|second| arch::equals(next[at], second));
+        arch::and(arch::equals(block[at], first), or4([a, b, c, d]))
+    };
+    let marks = [pair(0), pair(1), pair(2), pair(3)];
+    if arch::is_zero(or4(marks)) { 0 } else { arch::mask64(marks) }
+}
+
 #[inline(always)]
 fn lanes(block: &[u8; BLOCK]) -> [arch::Lane; 4] {
     let (lanes, _) = block.as_chunks::<LANE>();
@@ -105,6 +118,19 @@ mod tests {
                     assert_eq!(u64::from(text_stops_short(lane)), stops);
                     assert_eq!(has_non_ascii_short(lane), byte >= 0x80);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_are_marked_where_they_begin() {
+        for place in 0..BLOCK {
+            for second in *b"abcdx" {
+                let mut bytes = [b'"'; BLOCK + 1];
+                bytes[place + 1] = second;
+                let next = bytes.last_chunk().expect("65 bytes hold 64");
+                let found = pairs(bytes.first_chunk().expect("65 bytes hold 64"), next, b'"', *b"abcd");
+                assert_eq!(found, u64::from(second != b'x') << place, "{} at {place}", char::from(second));
             }
         }
     }

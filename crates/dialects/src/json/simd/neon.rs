@@ -17,13 +17,19 @@ pub(super) fn load(bytes: &[u8; 16]) -> Lane {
 }
 
 #[inline(always)]
+pub(super) fn and(a: Lane, b: Lane) -> Lane {
+    // SAFETY: NEON is part of the architecture.
+    unsafe { vandq_u8(a, b) }
+}
+
+#[inline(always)]
 pub(super) fn or(a: Lane, b: Lane) -> Lane {
     // SAFETY: NEON is part of the architecture.
     unsafe { vorrq_u8(a, b) }
 }
 
 #[inline(always)]
-fn equals(lane: Lane, byte: u8) -> Lane {
+pub(super) fn equals(lane: Lane, byte: u8) -> Lane {
     // SAFETY: NEON is part of the architecture.
     unsafe { vceqq_u8(lane, vdupq_n_u8(byte)) }
 }

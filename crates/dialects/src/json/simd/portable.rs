@@ -8,8 +8,18 @@ pub(super) fn load(bytes: &[u8; 16]) -> Lane {
 }
 
 #[inline(always)]
+pub(super) fn and(a: Lane, b: Lane) -> Lane {
+    std::array::from_fn(|at| a[at] & b[at])
+}
+
+#[inline(always)]
 pub(super) fn or(a: Lane, b: Lane) -> Lane {
     std::array::from_fn(|at| a[at] | b[at])
+}
+
+#[inline(always)]
+pub(super) fn equals(lane: Lane, byte: u8) -> Lane {
+    lane.map(|other| if other == byte { 0xff } else { 0 })
 }
 
 /// Quotes, backslashes and control characters.

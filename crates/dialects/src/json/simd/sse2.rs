@@ -1,8 +1,8 @@
 //! SSE2, which every x86-64 has.
 
 use std::arch::x86_64::{
-    __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-    _mm_xor_si128,
+    __m128i, _mm_and_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
+    _mm_set1_epi8, _mm_xor_si128,
 };
 
 pub(super) type Lane = __m128i;
@@ -14,13 +14,19 @@ pub(super) fn load(bytes: &[u8; 16]) -> Lane {
 }
 
 #[inline(always)]
+pub(super) fn and(a: Lane, b: Lane) -> Lane {
+    // SAFETY: SSE2 is part of the architecture.
+    unsafe { _mm_and_si128(a, b) }
+}
+
+#[inline(always)]
 pub(super) fn or(a: Lane, b: Lane) -> Lane {
     // SAFETY: SSE2 is part of the architecture.
     unsafe { _mm_or_si128(a, b) }
 }
 
 #[inline(always)]
-fn equals(lane: Lane, byte: u8) -> Lane {
+pub(super) fn equals(lane: Lane, byte: u8) -> Lane {
     // SAFETY: SSE2 is part of the architecture.
     unsafe { _mm_cmpeq_epi8(lane, _mm_set1_epi8(byte.cast_signed())) }
 }

@@ -1,0 +1,64 @@
+//! Usage of a whole answer, found from its end.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::FinderRev;
+use sluice_types::Usage;
+
+use super::usage::read_usage;
+use crate::json;
+
+static NAME: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"usage\""));
+
+/// The usage of a whole JSON document, read from the back: `usage` is among the last members of every answer, so a few
+/// hundred bytes are looked at, however long the answer is.
+///
+/// What is found is a member of the outermost object, for it is followed by nothing but further members of its own
+/// object and that object's end, which must be the end of the document. A `usage` inside of something (a tool's schema
+/// that a provider repeats) is followed by more than that. `None` where this shows nothing: the document has no usage,
+/// is cut short, or is arranged otherwise; [`super::body::BodyTap`] then knows.
+#[must_use]
+pub fn usage_at_end(document: &[u8]) -> Option<Usage> {
+    let at = NAME.rfind(document)?;
+    if at == 0 || document[at - 1] == b'\\' {
+        return None;
+    }
+    let members = json::scan_last_members(document, at, &["usage"]).ok()?;
+    read_usage(members.values[0]?.of(document))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::body::BodyTap;
+    use super::*;
+
+    #[test]
+    fn agrees_with_the_tap_or_says_nothing() {
+        let usage = r#""usage":{"prompt_tokens":3,"completion_tokens":2}"#;
+        let found = [
+            format!("{{\"id\":\"x\",{usage}}}"),
+            format!("{{\"id\":\"x\" , {usage} , \"user\":null,\"metadata\":{{}} }} \n"),
+            format!("{{\"tools\":[{{\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":9}}}}],{usage}}}"),
+            format!("{{\"content\":\"say \\\"usage\\\":{{}}\",{usage}}}"),
+        ];
+        for document in &found {
+            let expected = Usage { input: 3, output: 2, ..Usage::default() };
+            assert_eq!(usage_at_end(document.as_bytes()), Some(expected), "{document}");
+            let mut tap = BodyTap::new();
+            tap.feed(document.as_bytes());
+            assert_eq!(tap.facts().usage, Some(expected), "{document}");
+        }
+        let silent = [
+            format!("{{{usage},\"tools\":[{{\"usage\":{{\"prompt_tokens\":9}}}}]}}"),
+            format!("{{\"id\":\"x\",{usage}"),
+            format!("{{\"a\":{{{usage}}},\"b\":1}}"),
+            "{\"content\":\"the \\\"usage\"}".to_owned(),
+            "{\"usage\":null}".to_owned(),
+            "\"usage\"".to_owned(),
+            String::new(),
+        ];
+        for document in &silent {
+            assert_eq!(usage_at_end(document.as_bytes()), None, "{document}");
+        }
+    }
+}
