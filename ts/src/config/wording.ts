@@ -13,9 +13,9 @@ const MAX_LISTED = 12;
 const KNOWN_PREFIX =
   /(^|[^A-Za-z0-9])(sk|pk|rk|gsk|csk|xai|hf|nvapi|pplx|ghp|glpat|fw|sluice-admin|AIza|eyJ)[-_A-Za-z0-9]/;
 
-/** A run that no readable name has: long, and with digits among letters of both cases. */
+/** A run that no readable name has: long, with digits among letters of both cases, or a digest. */
 const RANDOM_RUN =
-  /(?=[A-Za-z0-9_-]*[a-z])(?=[A-Za-z0-9_-]*[A-Z])(?=[A-Za-z0-9_-]*\d)[A-Za-z0-9_-]{20,}|[0-9a-fA-F]{32,}/;
+  /(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{16,}|[0-9a-fA-F]{32,}/;
 
 /** Whether a text might be a credential that ended up in the wrong place. */
 export function looksSecret(text: string): boolean {
