@@ -30,6 +30,9 @@ const DIRECTORY_MODE = 0o700;
 /** Usage segments are hundreds of kilobytes: large pages write them with an eighth of the calls and half the CPU. */
 const PAGE_BYTES = 32_768;
 
+/** Size the write-ahead log is cut back to after a burst has made it longer. */
+const LOG_BYTES = 64 * 1024 * 1024;
+
 /** What SQLite stores and returns. */
 export type SqlValue = number | string | null | Uint8Array;
 
@@ -99,6 +102,7 @@ export function openDatabase(dataDir: string): { connection: SqliteConnection; p
 function configure(connection: SqliteConnection): void {
   connection.exec(`pragma page_size = ${PAGE_BYTES}`);
   connection.raw.pragma('journal_mode = wal');
+  connection.raw.pragma(`journal_size_limit = ${LOG_BYTES}`);
   connection.exec('pragma synchronous = normal');
   connection.exec('pragma foreign_keys = on');
 }

@@ -127,6 +127,14 @@ export class SqliteUsageLedger implements UsageLedger {
     );
   }
 
+  usedBytes(): Promise<number> {
+    return this.db.connection().execute(async () => {
+      const pages =
+        this.connection.pragmaNumber('page_count') - this.connection.pragmaNumber('freelist_count');
+      return pages * this.connection.pragmaNumber('page_size');
+    });
+  }
+
   async deleteSegments(beforeMs: number, limit: number): Promise<number> {
     const old = this.db
       .selectFrom('usage_segment')

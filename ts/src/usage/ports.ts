@@ -86,6 +86,8 @@ export interface UsageLedger {
   queryRollups(query: RollupQuery): Promise<RollupRow[]>;
   /** Segments that overlap a time range, newest first. */
   querySegments(query: SegmentQuery): Promise<StoredSegment[]>;
-  /** Deletes up to `limit` rolled-up segments whose records all finished before the time; tells how many. */
+  /** Bytes the store takes up, free space inside it not counted. */
+  usedBytes(): Promise<number>;
+  /** Deletes up to `limit` rolled-up segments, oldest first, whose records all finished before the time; tells how many. */
   deleteSegments(beforeMs: number, limit: number): Promise<number>;
 }

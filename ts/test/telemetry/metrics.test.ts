@@ -86,7 +86,10 @@ describe('the page', () => {
   });
 
   it('counts requests by route and class', async () => {
-    const stats = { ...emptyStats(), routes: [{ route: 'embeddings', by_class: [9, 0, 4, 1, 2] }] } satisfies Stats;
+    const stats = {
+      ...emptyStats(),
+      routes: [{ route: 'embeddings', by_class: [9, 0, 4, 1, 2] }],
+    } satisfies Stats;
     const series = parse(await page(stats));
     const of = (status: string) => series.get(`sluice_requests_total{route="embeddings",status="${status}"}`);
     expect(['2xx', '3xx', '4xx', '5xx', 'client_gone'].map(of)).toEqual([9, 0, 4, 1, 2]);

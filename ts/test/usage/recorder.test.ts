@@ -203,6 +203,7 @@ describe('a store that cannot be written', () => {
       addRollups: guard(usage.addRollups),
       queryRollups: guard(usage.queryRollups),
       querySegments: guard(usage.querySegments),
+      usedBytes: guard(usage.usedBytes),
       deleteSegments: guard(usage.deleteSegments),
     };
     return ledger;
@@ -282,6 +283,23 @@ describe('retention', () => {
     expect(await segments()).toEqual([2]);
     await recorder.flush();
     expect(await totals()).toMatchObject({ requests: 42 });
+  });
+
+  it('deletes the oldest segments early when the store grows too large, and no more than needed', async () => {
+    const used = await store.usage.usedBytes();
+    const recorder = await open({ maxStoreBytes: used + 20 * 1024 * 1024 });
+    for (let at = 0; at < 60; at += 1) {
+      source.waiting.push(batch(10_000, { started_at_ms: now }));
+      now += 61_000;
+      await recorder.drain();
+      await recorder.flush();
+    }
+    expect(await store.usage.usedBytes()).toBeLessThan(used + 24 * 1024 * 1024);
+    const kept = await store.usage.querySegments({ fromMs: 0, toMs: 2 ** 50, limit: 100 });
+    expect(kept.length).toBeGreaterThan(10);
+    expect(kept.length).toBeLessThan(60);
+    expect(kept[0]?.sequence).toBe(60);
+    expect(await totals()).toMatchObject({ requests: 600_000 });
   });
 
   it('never deletes what is not yet in the sums', async () => {
