@@ -34,13 +34,12 @@ pub fn snapshot(upstreams: &[SocketAddr]) -> Value {
     let target =
         |at: usize, id: usize, tier: usize| json!({"id": id, "provider": at + 1, "weight": 1, "tier": tier});
     let all: Vec<Value> = (0..upstreams.len()).map(|at| target(at, at + 1, at)).collect();
-    let mut models = vec![
-        json!({"id": 1, "name": "m", "targets": all}),
-        json!({"id": 2, "name": "alias", "aliases": ["other-alias"], "targets": [
-            {"id": 50, "provider": 1, "weight": 1, "tier": 0, "upstream_model": "real-name"}]}),
-        json!({"id": 3, "name": "pre/*", "targets": [
-            {"id": 51, "provider": 1, "weight": 1, "tier": 0, "upstream_model": "*"}]}),
-    ];
+    let mut models = vec![json!({"id": 1, "name": "m", "targets": all})];
+    let renamed = |id: usize, name: &str| json!([{"id": id, "provider": 1, "weight": 1, "tier": 0, "upstream_model": name}]);
+    if !upstreams.is_empty() {
+        models.push(json!({"id": 2, "name": "alias", "aliases": ["other-alias"], "targets": renamed(50, "real-name")}));
+        models.push(json!({"id": 3, "name": "pre/*", "targets": renamed(51, "*")}));
+    }
     models.extend(
         (0..upstreams.len())
             .map(|at| json!({"id": 10 + at, "name": format!("m{at}"), "targets": [target(at, 60 + at, 0)]})),

@@ -30,6 +30,14 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// How many connections of `wanted` can be open with both of their ends in this process.
+pub fn connections_at_once(wanted: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let descriptors: usize = line.split_whitespace().nth(3).unwrap().parse().unwrap_or(usize::MAX);
+    wanted.min(descriptors.saturating_sub(200) / 2)
+}
+
 /// Runs every case of a table on a thread of its own, so that cases which wait do not add up.
 pub fn for_each<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
     thread::scope(|scope| {
