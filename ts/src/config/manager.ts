@@ -125,7 +125,7 @@ export class ConfigManager implements ConfigControl {
 
   keysChanged(): Promise<ConfigReport> {
     return this.inTurn(async () => {
-      const activation = await this.options.activate(this.active.config, this.active.version + 1);
+      const activation = await this.tryActivate(this.active.config);
       if (activation.ok) {
         this.active = { ...this.active, version: this.active.version + 1 };
         return this.report(true, []);
@@ -143,7 +143,7 @@ export class ConfigManager implements ConfigControl {
     this.readFiles = loaded.files;
     if (loaded.config === null) return this.refused(loaded.problems, surroundings.now);
     const version = this.active.version + 1;
-    const activation = await this.options.activate(loaded.config, version);
+    const activation = await this.tryActivate(loaded.config);
     if (!activation.ok) {
       const problems = activation.problems.map((refusal) => asProblem(refusal, loaded, this.options.file));
       return this.refused([...loaded.problems, ...problems], surroundings.now);
@@ -153,6 +153,16 @@ export class ConfigManager implements ConfigControl {
     this.active = { config: loaded.config, version, loadedAt: surroundings.now, warnings, providers, models };
     this.lastError = null;
     return this.report(true, warnings);
+  }
+
+  /** While serving, even an unexpected failure (the database is away) is a refusal, and never ends the process. */
+  private async tryActivate(config: Config): Promise<Activation> {
+    try {
+      return await this.options.activate(config, this.active.version + 1);
+    } catch (error) {
+      const message = `could not be applied: ${error instanceof Error ? error.message : String(error)}`;
+      return { ok: false, problems: [{ path: [], code: 'activation_failed', message }] };
+    }
   }
 
   private refused(problems: readonly ConfigProblem[], at: number): ConfigReport {

@@ -7,7 +7,7 @@ import { CATALOGUE } from '../../src/providers/catalogue.js';
 describe('docs/reference/sluice-yaml.md', () => {
   it('is current (node scripts/generate-config-reference.mjs)', () => {
     const render = renderReference as (schema: unknown, catalogue: unknown) => string;
-    expect(readFileSync(PAGE as string, 'utf8')).toBe(render(ConfigSchema, CATALOGUE));
+    expect(readFileSync(PAGE, 'utf8')).toBe(render(ConfigSchema, CATALOGUE));
   });
 });
 
