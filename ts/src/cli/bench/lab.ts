@@ -1,14 +1,13 @@
 /** The processes of a run: upstreams, nginx, Sluice. Each is started when a row first needs it and kept until the end. */
 
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asMb, familyOf, residentKb } from './cpu.js';
 import { findNginx, prepareNginx, type Ports, type UpstreamAt, type Upstreams } from './nginx.js';
-import { answering, freePort, launch, type Child } from './processes.js';
+import { answering, freePort, launch, type Child, type Place } from './processes.js';
 import { UPSTREAM_NAMES, UPSTREAMS, type Subject, type UpstreamName, type Workers } from './rows.js';
-import { prepareSluice, sluiceArguments } from './sluice.js';
+import { freshSecrets, prepareSluice, sluiceArguments } from './sluice.js';
 
 /** Processors for what is measured and for the upstreams, as `taskset` takes them. */
 export interface Pins {
@@ -71,8 +70,8 @@ export class Lab {
     return direct(upstreams);
   }
 
-  #launch(command: string, args: readonly string[], pin: string | undefined): Child {
-    const child = launch(command, args, pin);
+  #launch(command: string, args: readonly string[], place: Place): Child {
+    const child = launch(command, args, place);
     this.#children.push(child);
     return child;
   }
@@ -86,7 +85,7 @@ export class Lab {
 
   async #startUpstream(name: UpstreamName): Promise<UpstreamAt> {
     const args = sluiceArguments('demo-provider', '--port', '0', '--json', ...demoFlags(name));
-    const child = this.#launch(process.execPath, args, this.pins.upstream);
+    const child = this.#launch(process.execPath, args, { pin: this.pins.upstream });
     const line = JSON.parse(await child.firstLine()) as { address: string; certificate_pem: string | null };
     if (line.certificate_pem === null) return { address: line.address, certificateFile: null };
     const certificateFile = join(this.#folder, `${name}.pem`);
@@ -99,19 +98,20 @@ export class Lab {
     if (nginx === undefined) throw new Error('nginx is not installed');
     const ports = await freePorts();
     const args = prepareNginx(folder, workers === 'one' ? 1 : 'auto', ports, upstreams);
-    const child = this.#launch(nginx.program, args, this.pins.proxy);
+    const child = this.#launch(nginx.program, args, { pin: this.pins.proxy });
     await answering(`http://127.0.0.1:${ports.plain}/v1/models`, child);
     return proxy(child, (upstream) => `http://127.0.0.1:${ports[upstream]}`, {});
   }
 
   async #startSluice(workers: Workers, folder: string, upstreams: Upstreams): Promise<Endpoint> {
     const [dataPort, adminPort] = [await freePort(), await freePort()];
-    const keySecret = `sk-bench-${randomBytes(24).toString('hex')}`;
-    const adminToken = randomBytes(24).toString('hex');
-    const setup = { folder, dataPort, adminPort, workers, keySecret, adminToken };
-    const child = this.#launch(process.execPath, prepareSluice(setup, upstreams), this.pins.proxy);
+    const secrets = freshSecrets();
+    const args = prepareSluice({ folder, dataPort, adminPort, workers }, upstreams);
+    const child = this.#launch(process.execPath, args, { pin: this.pins.proxy, variables: { ...secrets } });
     await answering(`http://127.0.0.1:${dataPort}/readyz`, child);
-    return proxy(child, () => `http://127.0.0.1:${dataPort}`, { authorization: `Bearer ${keySecret}` });
+    return proxy(child, () => `http://127.0.0.1:${dataPort}`, {
+      authorization: `Bearer ${secrets.SLUICE_BENCH_KEY}`,
+    });
   }
 }
 

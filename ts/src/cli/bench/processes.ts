@@ -25,11 +25,20 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Starts a program, on the processors of `pin` (as `taskset` takes them) where that is given. */
-export function launch(command: string, args: readonly string[], pin?: string): Child {
+/** Where a child runs. */
+export interface Place {
+  /** Processors, as `taskset` takes them; all unless given. */
+  readonly pin?: string | undefined;
+  /** Variables besides those of this process. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+/** Starts a program. */
+export function launch(command: string, args: readonly string[], { pin, variables = {} }: Place = {}): Child {
   const [program, ...rest] =
     pin === undefined ? [command, ...args] : ['taskset', '-c', pin, command, ...args];
-  const child = spawn(program ?? command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, ...variables };
+  const child = spawn(program ?? command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env });
   running.add(child);
   let output = '';
   let errors = '';

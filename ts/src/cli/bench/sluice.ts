@@ -1,5 +1,6 @@
 /** Sluice as it is shipped: started by its own command, with a key, limits, metering and metrics on. */
 
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,8 +24,25 @@ export interface SluiceSetup {
   readonly dataPort: number;
   readonly adminPort: number;
   readonly workers: 'one' | 'default';
-  readonly keySecret: string;
-  readonly adminToken: string;
+}
+
+/** Secrets of a run; the configuration refers to them by name. */
+export interface Secrets {
+  readonly SLUICE_BENCH_KEY: string;
+  readonly SLUICE_BENCH_UPSTREAM_KEY: string;
+  readonly SLUICE_BENCH_ADMIN_TOKEN: string;
+}
+
+const secret = (name: keyof Secrets): string => `env:${name}`;
+
+/** Secrets made for one run. */
+export function freshSecrets(): Secrets {
+  const random = (): string => randomBytes(24).toString('hex');
+  return {
+    SLUICE_BENCH_KEY: `sk-bench-${random()}`,
+    SLUICE_BENCH_UPSTREAM_KEY: random(),
+    SLUICE_BENCH_ADMIN_TOKEN: random(),
+  };
 }
 
 /** Arguments that run a command of Sluice's own program with this Node.js. */
@@ -42,7 +60,7 @@ export function prepareSluice(setup: SluiceSetup, upstreams: Upstreams): string[
   mkdirSync(setup.folder, { recursive: true });
   const file = join(setup.folder, 'sluice.yaml');
   // JSON is YAML.
-  writeFileSync(file, `${JSON.stringify(sluiceConfig(setup, upstreams), null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(file, `${JSON.stringify(sluiceConfig(setup, upstreams), null, 2)}\n`);
   return sluiceArguments('start', '--config', file);
 }
 
@@ -52,18 +70,21 @@ export function sluiceConfig(setup: SluiceSetup, upstreams: Upstreams): object {
     const { address, certificateFile } = upstreams[name];
     const scheme = certificateFile === null ? 'http' : 'https';
     const trust = certificateFile === null ? {} : { extra_ca_file: certificateFile };
-    return [name, { base_url: `${scheme}://${address}/v1`, key: 'bench-upstream-key', ...trust }];
+    return [
+      name,
+      { base_url: `${scheme}://${address}/v1`, key: secret('SLUICE_BENCH_UPSTREAM_KEY'), ...trust },
+    ];
   });
   const models = UPSTREAM_NAMES.map((name) => [modelOf(name, false), `${name}/${modelOf(name, false)}`]);
   return {
     listeners: {
       data: { address: `127.0.0.1:${setup.dataPort}` },
-      admin: { address: `127.0.0.1:${setup.adminPort}`, token: setup.adminToken },
+      admin: { address: `127.0.0.1:${setup.adminPort}`, token: secret('SLUICE_BENCH_ADMIN_TOKEN') },
     },
     data_dir: join(setup.folder, 'data'),
     ...(setup.workers === 'one' ? { workers: 1 } : {}),
     providers: Object.fromEntries(providers) as object,
     models: Object.fromEntries([...models, [ALIAS, `plain/${modelOf('plain', false)}`]]) as object,
-    keys: [{ name: 'bench', secret: setup.keySecret, limits: LIMITS }],
+    keys: [{ name: 'bench', secret: secret('SLUICE_BENCH_KEY'), limits: LIMITS }],
   };
 }

@@ -119,8 +119,6 @@ function configurations(): string[] {
     dataPort: 8080,
     adminPort: 8081,
     workers: 'one' as const,
-    keySecret: 'KEY',
-    adminToken: 'TOKEN',
   };
   return [
     'nginx:',
