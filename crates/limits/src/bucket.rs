@@ -225,7 +225,7 @@ impl TokenBucket {
     #[inline]
     fn swap(&self, from: u64, base: u64, ahead: u64) -> Result<(), u64> {
         let to = base.wrapping_add(ahead);
-        let to = if to == UNTOUCHED { 1 } else { to };
+        let to = if to == UNTOUCHED { UNTOUCHED.wrapping_sub(1) } else { to };
         self.full_at.compare_exchange_weak(from, to, Ordering::AcqRel, Ordering::Acquire).map(drop)
     }
 
@@ -246,10 +246,11 @@ fn proportion_of(units: u64, part: u64, whole: u64) -> u64 {
     u64::try_from(kept).unwrap_or(units)
 }
 
-/// How far `full_at` lies ahead of `now`; 0 when it has passed. The difference is read with its sign, so the clock may
-/// wrap, and is bounded, so that no jump of the clock can close a bucket for longer than a debt could.
+/// How far `full_at` lies ahead of `now`; 0 when it has passed. The difference is taken modulo 2^64, so the clock may wrap.
+/// What lies further ahead than any debt, and than another thread's reading of the clock could explain, comes from a
+/// clock that was set back: it counts as passed, so that no jump can lock a key out.
 #[inline]
 fn ahead(full_at: u64, now: u64) -> u64 {
     let distance = full_at.wrapping_sub(now);
-    if full_at == UNTOUCHED || distance > u64::MAX / 2 { 0 } else { distance.min(MAX_AHEAD) }
+    if full_at == UNTOUCHED || distance > MAX_AHEAD + PERIOD { 0 } else { distance.min(MAX_AHEAD) }
 }

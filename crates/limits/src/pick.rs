@@ -13,19 +13,22 @@ pub fn pick_weighted(
     excluded: u64,
     random: u64,
 ) -> Option<usize> {
-    let choices = || {
-        let all = weights.clone().take(MAX_CHOICES).enumerate();
-        all.filter(|(i, _)| (excluded >> i) & 1 == 0).map(|(i, weight)| (i, u64::from(weight)))
-    };
-    let total: u64 = choices().map(|(_, weight)| weight).sum();
+    let choices = weights.take(MAX_CHOICES).enumerate().map(|(i, weight)| (i, share(weight, excluded, i)));
+    let total: u64 = choices.clone().map(|(_, share)| share).sum();
     let mut left = scale(random, total);
-    for (i, weight) in choices() {
-        if left < weight {
+    for (i, share) in choices {
+        if left < share {
             return Some(i);
         }
-        left -= weight;
+        left -= share;
     }
     None
+}
+
+/// The weight of a choice, which is 0 when it is excluded. Without a branch: which ones are is not to be predicted.
+#[inline]
+fn share(weight: u32, excluded: u64, i: usize) -> u64 {
+    u64::from(weight) * ((!excluded >> i) & 1)
 }
 
 /// Maps 64 random bits evenly to `0..total` (0 for a total of 0) by multiplication, which unlike a remainder favours no
