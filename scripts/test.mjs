@@ -138,6 +138,9 @@ async function runLane(checks, options) {
   return all;
 }
 
+/** Where Debian puts nginx, which is not on the path of ordinary users. */
+const SYSTEM_PROGRAMS = '/usr/sbin';
+
 /** Says which optional programs are missing; in CI that is an error, since tests would silently not run. */
 function checkPrograms() {
   const missing = Object.keys(OPTIONAL_PROGRAMS).filter(
@@ -184,6 +187,7 @@ async function main() {
     return;
   }
   const begun = performance.now();
+  process.env.PATH = `${process.env.PATH}:${SYSTEM_PROGRAMS}`;
   requireNode();
   await installPackages();
   checkPrograms();
