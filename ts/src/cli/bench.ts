@@ -8,7 +8,8 @@ import { Lab, type Pins } from './bench/lab.js';
 import { defaultLabel, describeCommit, describeMachine, loadAverage, slug } from './bench/machine.js';
 import { measureRow, type Bench, type Effort, type Run } from './bench/measure.js';
 import { findNginx } from './bench/nginx.js';
-import { ROWS, SUBJECTS, type Row, type Subject } from './bench/rows.js';
+import { TASKSET } from './bench/processes.js';
+import { ROWS, SUBJECTS, upstreamsOf, type Row, type Subject } from './bench/rows.js';
 import { aligned, streamLines, tableLines } from './bench/table.js';
 import { writeOutcome, type Outcome } from './bench/write.js';
 import { CommandFailed, PROCESS_IO, type Io } from './io.js';
@@ -106,7 +107,7 @@ async function measureAll(
   how: Omit<Bench, 'lab'>,
   io: Io,
 ): Promise<Run[]> {
-  const lab = new Lab(pinsOf(flags));
+  const lab = new Lab(upstreamsOf(rows), pinsOf(flags));
   const stopAtSignal = (signal: NodeJS.Signals): never => {
     lab.abandon();
     return process.exit(128 + constants.signals[signal]);
@@ -159,7 +160,7 @@ function pinsOf(flags: BenchFlags): Pins {
 
 /** Moves all threads of this process, among them those that generate the load. */
 function pinMyself(cpus: string): void {
-  const result = spawnSync('taskset', ['-a', '-c', '-p', cpus, String(process.pid)], { encoding: 'utf8' });
+  const result = spawnSync(TASKSET, ['-a', '-c', '-p', cpus, String(process.pid)], { encoding: 'utf8' });
   if (result.status !== 0)
     throw new Error(`taskset could not pin the generator: ${result.stderr ?? 'not installed'}`);
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { asMb, familyOf, residentKb } from './cpu.js';
 import { findNginx, prepareNginx, type Ports, type UpstreamAt, type Upstreams } from './nginx.js';
 import { answering, freePort, launch, type Child, type Place } from './processes.js';
-import { UPSTREAM_NAMES, UPSTREAMS, type Subject, type UpstreamName, type Workers } from './rows.js';
+import { UPSTREAMS, type Subject, type UpstreamName, type Workers } from './rows.js';
 import { freshSecrets, prepareSluice, sluiceArguments } from './sluice.js';
 
 /** Processors for what is measured and for the upstreams, as `taskset` takes them. */
@@ -33,7 +33,10 @@ export class Lab {
   readonly #endpoints = new Map<string, Promise<Endpoint>>();
   #upstreams: Promise<Upstreams> | undefined;
 
-  constructor(readonly pins: Pins) {}
+  constructor(
+    readonly upstreamNames: readonly UpstreamName[],
+    readonly pins: Pins,
+  ) {}
 
   /** The endpoint, started if it is not running yet. */
   async endpoint(subject: Subject, workers: Workers): Promise<Endpoint> {
@@ -77,10 +80,11 @@ export class Lab {
   }
 
   async #startUpstreams(): Promise<Upstreams> {
-    const started = await Promise.all(
-      UPSTREAM_NAMES.map(async (name) => [name, await this.#startUpstream(name)] as const),
-    );
-    return Object.fromEntries(started) as unknown as Upstreams;
+    const start = async (name: UpstreamName): Promise<[UpstreamName, UpstreamAt]> => [
+      name,
+      await this.#startUpstream(name),
+    ];
+    return new Map(await Promise.all(this.upstreamNames.map(start)));
   }
 
   async #startUpstream(name: UpstreamName): Promise<UpstreamAt> {
@@ -96,11 +100,12 @@ export class Lab {
   async #startNginx(workers: Workers, folder: string, upstreams: Upstreams): Promise<Endpoint> {
     const nginx = findNginx();
     if (nginx === undefined) throw new Error('nginx is not installed');
-    const ports = await freePorts();
+    const ports = await freePorts(this.upstreamNames);
     const args = prepareNginx(folder, workers === 'one' ? 1 : 'auto', ports, upstreams);
     const child = this.#launch(nginx.program, args, { pin: this.pins.proxy });
-    await answering(`http://127.0.0.1:${ports.plain}/v1/models`, child);
-    return proxy(child, (upstream) => `http://127.0.0.1:${ports[upstream]}`, {});
+    const url = (upstream: UpstreamName): string => `http://127.0.0.1:${ports.get(upstream)}`;
+    for (const name of this.upstreamNames) await answering(`${url(name)}/v1/models`, child);
+    return proxy(child, url, {});
   }
 
   async #startSluice(workers: Workers, folder: string, upstreams: Upstreams): Promise<Endpoint> {
@@ -117,7 +122,7 @@ export class Lab {
 
 function direct(upstreams: Upstreams): Endpoint {
   return {
-    url: (upstream) => `http://${upstreams[upstream].address}`,
+    url: (upstream) => `http://${upstreams.get(upstream)?.address}`,
     headers: {},
     pids: () => [],
     idleMb: undefined,
@@ -145,8 +150,8 @@ export function demoFlags(name: UpstreamName): string[] {
   });
 }
 
-async function freePorts(): Promise<Ports> {
-  const ports: [UpstreamName, number][] = [];
-  for (const name of UPSTREAM_NAMES) ports.push([name, await freePort()]);
-  return Object.fromEntries(ports) as unknown as Ports;
+async function freePorts(names: readonly UpstreamName[]): Promise<Ports> {
+  const ports = new Map<UpstreamName, number>();
+  for (const name of names) ports.set(name, await freePort());
+  return ports;
 }

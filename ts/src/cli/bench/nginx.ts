@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UPSTREAM_NAMES, UPSTREAMS, type UpstreamName } from './rows.js';
+import { UPSTREAMS, type UpstreamName } from './rows.js';
 
 /** Debian keeps it where an ordinary user's PATH does not look. */
 const PLACES = ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx', '/opt/homebrew/bin/nginx'];
@@ -16,8 +16,10 @@ export interface UpstreamAt {
   readonly certificateFile: string | null;
 }
 
-export type Upstreams = Readonly<Record<UpstreamName, UpstreamAt>>;
-export type Ports = Readonly<Record<UpstreamName, number>>;
+/** The upstreams that the rows of a run need. */
+export type Upstreams = ReadonlyMap<UpstreamName, UpstreamAt>;
+/** Where nginx listens for each of them. */
+export type Ports = ReadonlyMap<UpstreamName, number>;
 
 /** The nginx of this machine and its version. */
 export function findNginx(): { readonly program: string; readonly version: string } | undefined {
@@ -67,7 +69,7 @@ export function nginxConfig(
     '  keepalive_timeout 300s;',
     '  client_body_buffer_size 256k;',
     '  client_max_body_size 64m;',
-    ...UPSTREAM_NAMES.flatMap((name) => serverOf(name, ports[name], upstreams[name])),
+    ...[...upstreams].flatMap(([name, upstream]) => serverOf(name, ports.get(name) ?? 0, upstream)),
     '}',
     '',
   ].join('\n');

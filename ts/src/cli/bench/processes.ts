@@ -9,6 +9,8 @@ const PATIENCE_MS = 20_000;
 /** Characters of a child's output that are kept to explain its end. */
 const KEPT_OUTPUT = 4_000;
 const POLL_MS = 20;
+/** Of util-linux: runs a program on some processors only. */
+export const TASKSET = 'taskset';
 
 /** A running child. */
 export interface Child {
@@ -35,8 +37,7 @@ export interface Place {
 
 /** Starts a program. */
 export function launch(command: string, args: readonly string[], { pin, variables = {} }: Place = {}): Child {
-  const [program, ...rest] =
-    pin === undefined ? [command, ...args] : ['taskset', '-c', pin, command, ...args];
+  const [program, ...rest] = pin === undefined ? [command, ...args] : [TASKSET, '-c', pin, command, ...args];
   const env = { ...process.env, ...variables };
   const child = spawn(program ?? command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env });
   running.add(child);

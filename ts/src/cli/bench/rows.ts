@@ -13,7 +13,6 @@ export const UPSTREAMS = {
 } as const satisfies Record<string, DemoOptions>;
 
 export type UpstreamName = keyof typeof UPSTREAMS;
-export const UPSTREAM_NAMES = Object.keys(UPSTREAMS) as UpstreamName[];
 
 /** What stands between the generator and the upstream. */
 export type Subject = 'direct' | 'nginx' | 'sluice';
@@ -123,3 +122,8 @@ export const ROWS: readonly Row[] = [
     rounds: 1,
   })),
 ];
+
+/** The upstreams that rows need, each once. */
+export function upstreamsOf(rows: readonly Row[]): UpstreamName[] {
+  return [...new Set(rows.map((row) => row.upstream))];
+}

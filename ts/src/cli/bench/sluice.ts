@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Upstreams } from './nginx.js';
-import { UPSTREAM_NAMES, type UpstreamName } from './rows.js';
+import type { UpstreamName } from './rows.js';
 
 /** The program a user runs. */
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
@@ -66,16 +66,15 @@ export function prepareSluice(setup: SluiceSetup, upstreams: Upstreams): string[
 
 /** The configuration: nothing is changed from the defaults but what the bench needs to find its way. */
 export function sluiceConfig(setup: SluiceSetup, upstreams: Upstreams): object {
-  const providers = UPSTREAM_NAMES.map((name) => {
-    const { address, certificateFile } = upstreams[name];
+  const names = [...upstreams.keys()];
+  const providers = [...upstreams].map(([name, { address, certificateFile }]) => {
     const scheme = certificateFile === null ? 'http' : 'https';
     const trust = certificateFile === null ? {} : { extra_ca_file: certificateFile };
-    return [
-      name,
-      { base_url: `${scheme}://${address}/v1`, key: secret('SLUICE_BENCH_UPSTREAM_KEY'), ...trust },
-    ];
+    const key = secret('SLUICE_BENCH_UPSTREAM_KEY');
+    return [name, { base_url: `${scheme}://${address}/v1`, key, ...trust }] as const;
   });
-  const models = UPSTREAM_NAMES.map((name) => [modelOf(name, false), `${name}/${modelOf(name, false)}`]);
+  const models = names.map((name) => [modelOf(name, false), `${name}/${modelOf(name, false)}`] as const);
+  const aliases = names.includes('plain') ? [[ALIAS, `plain/${modelOf('plain', false)}`] as const] : [];
   return {
     listeners: {
       data: { address: `127.0.0.1:${setup.dataPort}` },
@@ -83,8 +82,8 @@ export function sluiceConfig(setup: SluiceSetup, upstreams: Upstreams): object {
     },
     data_dir: join(setup.folder, 'data'),
     ...(setup.workers === 'one' ? { workers: 1 } : {}),
-    providers: Object.fromEntries(providers) as object,
-    models: Object.fromEntries([...models, [ALIAS, `plain/${modelOf('plain', false)}`]]) as object,
+    providers: Object.fromEntries(providers),
+    models: Object.fromEntries([...models, ...aliases]),
     keys: [{ name: 'bench', secret: secret('SLUICE_BENCH_KEY'), limits: LIMITS }],
   };
 }

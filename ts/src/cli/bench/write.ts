@@ -4,11 +4,14 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Commit, Machine } from './machine.js';
 import type { Effort, Run } from './measure.js';
-import { nginxConfig, type Ports, type Upstreams } from './nginx.js';
-import { UPSTREAM_NAMES, type Row } from './rows.js';
+import { nginxConfig, type Ports, type UpstreamAt, type Upstreams } from './nginx.js';
+import { upstreamsOf, type Row, type UpstreamName } from './rows.js';
 import { sluiceConfig } from './sluice.js';
 import { summarise, type RowSummary } from './summary.js';
 import { csv, markdown, streamLines, tableLines } from './table.js';
+
+/** Ports in the nginx configuration as it is shown; those of a run are free ones. */
+const FIRST_PORT_SHOWN = 9001;
 
 /** Everything there is to write. */
 export interface Outcome {
@@ -98,22 +101,19 @@ function readme(outcome: Outcome): string {
     ...(streams.length > 1 ? ['Streams:', '', markdown(streams), ''] : []),
     ...outcome.rows.map((row) => `- \`${row.name}\`: ${row.title}`),
     '',
-    ...configurations(),
+    ...configurations(outcome.rows),
   ].join('\n');
 }
 
 /** The configurations, with places in place of the ports and paths that differ from run to run. */
-function configurations(): string[] {
-  const at = (name: string): { address: string; certificateFile: string | null } => ({
+function configurations(rows: readonly Row[]): string[] {
+  const names = upstreamsOf(rows);
+  const at = (name: UpstreamName): UpstreamAt => ({
     address: `UPSTREAM_${name.toUpperCase()}`,
     certificateFile: name === 'tls' ? 'FOLDER/tls.pem' : null,
   });
-  const upstreams = Object.fromEntries(
-    UPSTREAM_NAMES.map((name) => [name, at(name)]),
-  ) as unknown as Upstreams;
-  const ports = Object.fromEntries(
-    UPSTREAM_NAMES.map((name, index) => [name, 9001 + index]),
-  ) as unknown as Ports;
+  const upstreams: Upstreams = new Map(names.map((name) => [name, at(name)]));
+  const ports: Ports = new Map(names.map((name, index) => [name, FIRST_PORT_SHOWN + index]));
   const setup = {
     folder: 'FOLDER',
     dataPort: 8080,

@@ -8,7 +8,7 @@ import { demoFlags } from '../../../src/cli/bench/lab.js';
 import { slug } from '../../../src/cli/bench/machine.js';
 import { turned } from '../../../src/cli/bench/measure.js';
 import { findNginx, prepareNginx, type Ports, type Upstreams } from '../../../src/cli/bench/nginx.js';
-import { ROWS, UPSTREAM_NAMES, UPSTREAMS } from '../../../src/cli/bench/rows.js';
+import { ROWS, UPSTREAMS, upstreamsOf } from '../../../src/cli/bench/rows.js';
 import { freshSecrets, sluiceConfig } from '../../../src/cli/bench/sluice.js';
 import { loadConfig } from '../../../src/config/load.js';
 import { CERTIFICATES } from '../../config/certificates.js';
@@ -18,17 +18,20 @@ const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const certificateFile = join(folder, 'tls.pem');
-const upstreams = Object.fromEntries(
-  UPSTREAM_NAMES.map((name) => [
+const names = upstreamsOf(ROWS);
+const upstreams: Upstreams = new Map(
+  names.map((name) => [
     name,
     { address: '127.0.0.1:9', certificateFile: name === 'tls' ? certificateFile : null },
   ]),
-) as unknown as Upstreams;
-const ports = Object.fromEntries(
-  UPSTREAM_NAMES.map((name, index) => [name, 9100 + index]),
-) as unknown as Ports;
+);
+const ports: Ports = new Map(names.map((name, index) => [name, 9100 + index]));
 
 describe('rows', () => {
+  it('need every upstream there is', () => {
+    expect(names.toSorted()).toEqual(Object.keys(UPSTREAMS).toSorted());
+  });
+
   it('have names of their own, lanes, and upstreams that exist', () => {
     expect(new Set(ROWS.map((row) => row.name)).size).toBe(ROWS.length);
     for (const row of ROWS) {
@@ -93,7 +96,7 @@ it("Sluice's configuration is accepted without a remark", () => {
   };
   const { config, problems } = loadConfig('/sluice.yaml', surroundings({ ...freshSecrets() }, files));
   expect(problems).toEqual([]);
-  expect(config?.providers).toHaveLength(UPSTREAM_NAMES.length);
+  expect(config?.providers).toHaveLength(names.length);
 });
 
 describe.skipIf(findNginx() === undefined)('with nginx', () => {
