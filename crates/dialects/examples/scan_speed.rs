@@ -104,7 +104,8 @@ fn prose(len: usize, escape_every: usize) -> String {
 }
 
 fn chat(content: &str) -> String {
-    let (first, second) = content.split_at(content.floor_char_boundary(content.len() / 3));
+    let third = content.char_indices().nth(content.chars().count() / 3).map_or(0, |(at, _)| at);
+    let (first, second) = content.split_at(third);
     format!(
         r#"{{"model":"gpt-4o-mini","messages":[{{"role":"system","content":"{first}"}},{{"role":"user","content":"{second}"}}],"temperature":0.7,"max_tokens":256,"stream":true,"user":"u-1"}}"#
     )

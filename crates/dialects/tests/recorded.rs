@@ -57,7 +57,7 @@ fn reference_usage(value: &Value) -> Option<Usage> {
 fn reference_stream_usage(stream: &Followed) -> Option<Usage> {
     let data =
         stream.events.iter().filter_map(|(_, data)| serde_json::from_slice::<Value>(data.as_deref()?).ok());
-    data.filter_map(|value| reference_usage(value.get("response").unwrap_or(&value))).last()
+    data.filter_map(|value| reference_usage(value.get("response").unwrap_or(&value))).next_back()
 }
 
 /// Whether a choice has a reason to have finished, or a response has come to its end.

@@ -10,6 +10,7 @@
 //! does, and refused where the text is used: in member names of the scanned object and in strings that are read.
 //! Numbers follow the grammar and are never evaluated, so `1e400` passes.
 
+mod counts;
 mod names;
 mod read;
 mod scan;
@@ -18,11 +19,12 @@ mod string;
 
 use std::fmt;
 
+pub(crate) use counts::{closes_document, walk_counts};
 pub(crate) use names::Names;
 pub(crate) use read::push_json_string;
 pub use read::{Kind, StringError, as_bool, as_u64, json_escaped, kind_of, unescape};
 pub use scan::scan_object;
-pub(crate) use scan::{elements, scan_last_members, scan_object_lenient};
+pub(crate) use scan::{elements, scan_object_lenient};
 pub(crate) use simd::structural_stop;
 pub(crate) use string::{TextEnd, string_end, text_end};
 

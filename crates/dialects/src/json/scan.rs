@@ -23,24 +23,6 @@ pub(crate) fn scan_object_lenient<const N: usize>(
     scan(body, wanted, Policy::LastWins)
 }
 
-/// The last members of a document: from the one whose name begins at `from` to the document's end. Refused unless the
-/// object that they belong to ends with the document, so it is the outermost one if the bytes before are well-formed.
-pub(crate) fn scan_last_members<const N: usize>(
-    document: &[u8],
-    from: usize,
-    wanted: &[&str; N],
-) -> Result<Members<N>, JsonErrorKind> {
-    if u32::try_from(document.len()).is_err() {
-        return Err(JsonErrorKind::TooLong);
-    }
-    let mut scanner = Scanner { bytes: document, at: from, seen: Seen::default() };
-    let members = scanner.members(wanted, Policy::LastWins)?;
-    match scanner.next_token() {
-        None => Ok(members),
-        Some(_) => Err(JsonErrorKind::TrailingBytes),
-    }
-}
-
 /// The elements of an array that was scanned as part of a larger document. Ends early where the text is no array.
 pub(crate) fn elements(array: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut scanner = Scanner { bytes: array, at: 1, seen: Seen::default() };
@@ -80,14 +62,19 @@ fn offset(at: usize) -> u32 {
     at as u32
 }
 
-struct Scanner<'a> {
-    bytes: &'a [u8],
+pub(super) struct Scanner<'a> {
+    pub(super) bytes: &'a [u8],
     /// Next byte to look at; on error, the offending one.
-    at: usize,
+    pub(super) at: usize,
     seen: Seen,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    /// A scanner in the middle of a document.
+    pub(super) fn at(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at, seen: Seen::default() }
+    }
+
     fn document<const N: usize>(
         &mut self,
         wanted: &[&str; N],
@@ -170,7 +157,7 @@ impl Scanner<'_> {
     ///
     /// The kinds of the open containers are the bits of one word, the innermost lowest. The loop goes down at an opening
     /// bracket and up at a closing one; between the two it is always at the first byte of a member or element.
-    fn value(&mut self) -> Result<(), JsonErrorKind> {
+    pub(super) fn value(&mut self) -> Result<(), JsonErrorKind> {
         let mut objects: u64 = 0;
         let mut depth = 1;
         let mut token = self.next_token();
@@ -240,7 +227,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), JsonErrorKind> {
+    pub(super) fn number(&mut self) -> Result<(), JsonErrorKind> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -295,7 +282,7 @@ impl Scanner<'_> {
     }
 
     #[inline(always)]
-    fn name(&mut self) -> Result<(), JsonErrorKind> {
+    pub(super) fn name(&mut self) -> Result<(), JsonErrorKind> {
         match self.peek() {
             Some(b'"') => self.string(),
             other => Err(unexpected(other)),
@@ -303,7 +290,7 @@ impl Scanner<'_> {
     }
 
     #[inline(always)]
-    fn colon(&mut self) -> Result<(), JsonErrorKind> {
+    pub(super) fn colon(&mut self) -> Result<(), JsonErrorKind> {
         match self.next_token() {
             Some(b':') => {
                 self.at += 1;
@@ -320,7 +307,7 @@ impl Scanner<'_> {
 
     /// Moves to the next byte that is not white space, and returns it.
     #[inline(always)]
-    fn next_token(&mut self) -> Option<u8> {
+    pub(super) fn next_token(&mut self) -> Option<u8> {
         loop {
             let byte = self.peek()?;
             if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {

@@ -2,7 +2,7 @@
 
 use sluice_types::Usage;
 
-use crate::json::{self, Kind, Span};
+use crate::json;
 
 /// Reads a usage object.
 ///
@@ -12,48 +12,56 @@ use crate::json::{self, Kind, Span};
 /// absent, `null` or no count are as absent. `None` where the value is no object, is malformed, or counts nothing we
 /// know: a usage of zero would pass for a free request.
 pub(super) fn read_usage(value: &[u8]) -> Option<Usage> {
-    const WANTED: [&str; 10] = [
-        "prompt_tokens",
-        "input_tokens",
-        "completion_tokens",
-        "output_tokens",
-        "prompt_tokens_details",
-        "input_tokens_details",
-        "completion_tokens_details",
-        "output_tokens_details",
-        "prompt_cache_hit_tokens",
-        "total_tokens",
-    ];
-    let members = json::scan_object_lenient(value, &WANTED).ok()?;
-    let [prompt, input, completion, output, in_parts_1, in_parts_2, out_parts_1, out_parts_2, hits, total] =
-        members.values;
-    let output = count(value, completion).max(count(value, output));
-    let input = count(value, prompt).max(count(value, input));
-    let input = if input.or(output).is_none() { count(value, total)?.into() } else { input };
-    let [cached, written] =
-        details(value, [in_parts_1, in_parts_2], &["cached_tokens", "cache_write_tokens"]);
-    let [reasoning] = details(value, [out_parts_1, out_parts_2], &["reasoning_tokens"]);
-    Some(Usage {
-        input: input.unwrap_or_default(),
-        cached_input: cached.max(count(value, hits)).unwrap_or_default(),
-        cache_write: written.unwrap_or_default(),
-        output: output.unwrap_or_default(),
-        reasoning: reasoning.unwrap_or_default(),
-    })
+    let (usage, end) = usage_at(value, 0)?;
+    value[end..].trim_ascii().is_empty().then_some(usage)
 }
 
-/// The wanted counts of the first of two members that is an object.
-fn details<const N: usize>(value: &[u8], either: [Option<Span>; 2], wanted: &[&str; N]) -> [Option<u32>; N] {
-    let mut objects = either.into_iter().flatten().map(|span| span.of(value));
-    let object = objects.find(|object| json::kind_of(object) == Kind::Object).unwrap_or_default();
-    match json::scan_object_lenient(object, wanted) {
-        Ok(members) => members.values.map(|span| count(object, span)),
-        Err(_) => [None; N],
+/// The same for a usage object that begins at `at` in a larger document; also says where it ends.
+pub(super) fn usage_at(document: &[u8], at: usize) -> Option<(Usage, usize)> {
+    let mut counts = Counts::default();
+    let end = json::walk_counts(document, at, &mut |around, name, number| counts.take(around, name, number))
+        .ok()?;
+    Some((counts.into_usage()?, end))
+}
+
+/// Counts as they are found; of one that is given twice, under one name or two, the larger stands.
+#[derive(Default)]
+struct Counts {
+    input: Option<u32>,
+    output: Option<u32>,
+    total: Option<u32>,
+    cached: Option<u32>,
+    written: Option<u32>,
+    reasoning: Option<u32>,
+}
+
+impl Counts {
+    fn take(&mut self, around: &[u8], name: &[u8], number: &[u8]) {
+        let into = match (around, name) {
+            (b"", b"prompt_tokens" | b"input_tokens") => &mut self.input,
+            (b"", b"completion_tokens" | b"output_tokens") => &mut self.output,
+            (b"", b"total_tokens") => &mut self.total,
+            (b"", b"prompt_cache_hit_tokens") => &mut self.cached,
+            (b"prompt_tokens_details" | b"input_tokens_details", b"cached_tokens") => &mut self.cached,
+            (b"prompt_tokens_details" | b"input_tokens_details", b"cache_write_tokens") => &mut self.written,
+            (b"completion_tokens_details" | b"output_tokens_details", b"reasoning_tokens") => {
+                &mut self.reasoning
+            }
+            _ => return,
+        };
+        // What does not fit 32 bits is the largest that does.
+        let count = json::as_u64(number).map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        *into = (*into).max(count);
     }
-}
 
-/// A count of tokens; what does not fit 32 bits is the largest that does.
-fn count(body: &[u8], value: Option<Span>) -> Option<u32> {
-    let number = json::as_u64(value?.of(body))?;
-    Some(u32::try_from(number).unwrap_or(u32::MAX))
+    fn into_usage(self) -> Option<Usage> {
+        let input = if self.input.or(self.output).is_none() { Some(self.total?) } else { self.input };
+        Some(Usage {
+            input: input.unwrap_or_default(),
+            cached_input: self.cached.unwrap_or_default(),
+            cache_write: self.written.unwrap_or_default(),
+            output: self.output.unwrap_or_default(),
+            reasoning: self.reasoning.unwrap_or_default(),
+        })
+    }
 }

@@ -5,8 +5,11 @@ use std::sync::LazyLock;
 use memchr::memmem::FinderRev;
 use sluice_types::Usage;
 
-use super::usage::read_usage;
+use super::usage::usage_at;
 use crate::json;
+
+/// Bytes of the name with its quotes.
+const NAME_BYTES: usize = "\"usage\"".len();
 
 static NAME: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"usage\""));
 
@@ -23,8 +26,13 @@ pub fn usage_at_end(document: &[u8]) -> Option<Usage> {
     if at == 0 || document[at - 1] == b'\\' {
         return None;
     }
-    let members = json::scan_last_members(document, at, &["usage"]).ok()?;
-    read_usage(members.values[0]?.of(document))
+    let colon = at + memchr::memchr(b':', &document[at..])?;
+    if !document[at + NAME_BYTES..colon].trim_ascii().is_empty() {
+        return None;
+    }
+    let start = colon + 1 + document[colon + 1..].iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let (usage, end) = usage_at(document, start)?;
+    json::closes_document(document, end).then_some(usage)
 }
 
 #[cfg(test)]

@@ -142,6 +142,10 @@ fn lines(event: &[u8]) -> impl Iterator<Item = (&[u8], Option<usize>)> {
 
 /// Name and value of a line. A comment's name is empty.
 fn field(line: &[u8]) -> (&[u8], &[u8]) {
+    // Nearly every line of a stream is this one.
+    if let Some(value) = line.strip_prefix(b"data:") {
+        return (&line[..4], value.strip_prefix(b" ").unwrap_or(value));
+    }
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     let Some(colon) = memchr::memchr(b':', line) else { return (line, &[]) };
     let value = &line[colon + 1..];

@@ -98,13 +98,14 @@ fn reference_depth(data: &[u8]) -> u32 {
     deepest
 }
 
+/// The ASCII letter that the upper or lower case of a character is.
 fn reference_fold(character: char) -> char {
-    let mut upper = character.to_uppercase();
-    match (upper.next(), upper.next()) {
-        (Some(one), None) if one.is_ascii() => one.to_ascii_lowercase(),
-        _ if character == '\u{130}' => 'i',
-        _ => character,
-    }
+    let (upper, lower) = (character.to_uppercase(), character.to_lowercase());
+    let mapped = upper.chain(lower).find(char::is_ascii_alphabetic);
+    mapped
+        .filter(|_| "ſKıİ".contains(character) || character.is_ascii())
+        .unwrap_or(character)
+        .to_ascii_lowercase()
 }
 
 /// The readers of single values agree with `serde_json` on what they read.
