@@ -205,7 +205,46 @@ fn status(line: &[u8]) -> Result<u16, BadResponse> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Several responses on one connection, each cut anywhere, are what was sent.
+        #[test]
+        fn bodies_survive_any_chunks_and_any_splits(
+            bodies in prop::collection::vec(prop::collection::vec("[a-z]{1,40}", 0..6), 1..4),
+            reads in prop::collection::vec(1usize..60, 1..20),
+        ) {
+            let mut reader = ResponseReader::default();
+            for chunks in bodies {
+                let coded: String = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+                let response = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{coded}0\r\n\r\n");
+                let (mut rest, mut body, mut whole) = (response.as_bytes(), Vec::new(), false);
+                for read in reads.iter().cycle() {
+                    prop_assert!(!whole || rest.is_empty());
+                    if rest.is_empty() {
+                        break;
+                    }
+                    let (now, later) = rest.split_at((*read).min(rest.len()));
+                    whole = reader.feed(now, &mut |bytes| body.extend_from_slice(bytes)).unwrap();
+                    rest = later;
+                }
+                prop_assert!(whole);
+                prop_assert_eq!(body, chunks.concat().into_bytes());
+                reader.reset();
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), at in 0usize..400) {
+            let mut reader = ResponseReader::default();
+            let (first, second) = bytes.split_at(at.min(bytes.len()));
+            if reader.feed(first, &mut |_| {}).is_ok() {
+                let _ = reader.feed(second, &mut |_| {});
+            }
+        }
+    }
 
     /// Feeds `response` in two parts and returns whether it was whole, and its body.
     fn read(response: &[u8], at: usize) -> Result<(bool, Vec<u8>), BadResponse> {

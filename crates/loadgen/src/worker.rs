@@ -56,6 +56,8 @@ struct Worker<'a> {
     in_flight: u64,
     record: Record,
     buffer: Vec<u8>,
+    /// Indexes of connections with events, kept for its memory.
+    ready: Vec<usize>,
 }
 
 /// When requests are due.
@@ -114,6 +116,7 @@ impl<'a> Worker<'a> {
             in_flight: 0,
             record: Record::default(),
             buffer: vec![0; BUFFER_BYTES],
+            ready: Vec::new(),
         })
     }
 
@@ -258,8 +261,10 @@ impl<'a> Worker<'a> {
         let timeout = Duration::from_nanos(until.saturating_sub(now));
         let events = self.waiter.wait(timeout, due.is_some());
         let events = events.map_err(|error| format!("cannot wait for sockets: {error}"))?;
-        let ready: Vec<usize> = events.iter().map(|event| event.token().0).collect();
-        ready.into_iter().for_each(|index| self.ready(index));
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.extend(events.iter().map(|event| event.token().0));
+        ready.drain(..).for_each(|index| self.ready(index));
+        self.ready = ready;
         Ok(())
     }
 
