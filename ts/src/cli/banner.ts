@@ -1,6 +1,6 @@
 /** What `sluice start` prints once it serves: where, with what, and a line to try it with. */
 
-import { CATALOGUE } from '../providers/catalogue.js';
+import { CATALOGUE, catalogueRow } from '../providers/catalogue.js';
 import type { Config } from '../config/config.js';
 import { isPattern } from '../governance/name-pattern.js';
 import { block, line, modelLines, providerLine } from './summary.js';
@@ -113,15 +113,16 @@ function nextSteps({ config, program, options }: BannerInput): string[] {
   ];
 }
 
-/** The first exact name, or one that the first provider with a known example serves. */
-export function exampleModel(config: Config): string {
-  const exact = config.models.find(({ name }) => !isPattern(name));
-  if (exact !== undefined) return exact.name;
-  for (const { name } of config.providers) {
-    const example = CATALOGUE.find((row) => row.name === name)?.example;
-    if (example !== undefined) return config.providers.length === 1 ? example : `${name}/${example}`;
+/** A name that surely works: a known example of a provider that is served whole, or the first exact name. */
+export function exampleModel({ models, providers }: Config): string {
+  const whole = providers.filter(({ name }) => models.some((model) => model.name === `${name}/*`));
+  for (const { name } of whole) {
+    const example = catalogueRow(name)?.example;
+    if (example !== undefined) return providers.length === 1 ? example : `${name}/${example}`;
   }
-  return config.providers.some(({ baseUrl }) => baseUrl === null) ? ANY_MODEL : UNKNOWN_MODEL;
+  const exact = models.find(({ name }) => !isPattern(name));
+  if (exact !== undefined) return exact.name;
+  return providers.some(({ baseUrl }) => baseUrl === null) ? ANY_MODEL : UNKNOWN_MODEL;
 }
 
 function isTls(config: Config, at: number): boolean {

@@ -33,7 +33,7 @@ interface CheckOptions extends ConfigOptions {
 }
 
 /** Adds the command. */
-export function register(program: Command, io: Io = PROCESS_IO): void {
+export function registerCheck(program: Command, io: Io = PROCESS_IO): void {
   addConfigOptions(program.command('check'))
     .description('check a configuration without starting anything')
     .option('--json', 'print the problems as JSON on standard output')

@@ -62,7 +62,7 @@ interface CreateOptions extends PlaceOptions {
 }
 
 /** Adds the command and what is below it. */
-export function register(program: Command, io: Io = PROCESS_IO): void {
+export function registerKeys(program: Command, io: Io = PROCESS_IO): void {
   const keys = program
     .command('keys')
     .description('make, list, rotate and revoke virtual keys')

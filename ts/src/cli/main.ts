@@ -2,11 +2,12 @@
 /** The command line. Each command is a file of its own and adds itself here. */
 
 import { Command, CommanderError } from 'commander';
-import { register as registerCheck } from './check.js';
+import { registerBench } from './bench.js';
+import { registerCheck } from './check.js';
 import { registerDemoProvider } from './demo-provider.js';
 import { CommandFailed, EXIT, PROCESS_IO } from './io.js';
-import { register as registerKeys } from './keys.js';
-import { register as registerStart } from './start.js';
+import { registerKeys } from './keys.js';
+import { registerStart } from './start.js';
 import { programVersion } from './version.js';
 
 const HELP = `
@@ -19,6 +20,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 128 plus the number of a sig
 "sluice COMMAND --help" shows options and examples.
 `;
 
+const COMMANDS = [registerStart, registerCheck, registerKeys, registerDemoProvider, registerBench];
+
 /** The program with all its commands. */
 function buildProgram(): Command {
   const program = new Command('sluice')
@@ -27,8 +30,7 @@ function buildProgram(): Command {
     .showHelpAfterError('(--help shows options and examples)')
     .showSuggestionAfterError()
     .addHelpText('after', HELP);
-  for (const register of [registerStart, registerCheck, registerKeys, registerDemoProvider])
-    register(program);
+  for (const register of COMMANDS) register(program);
   for (const command of everyCommand(program)) command.exitOverride();
   return program;
 }

@@ -3,7 +3,7 @@
 import { constants } from 'node:os';
 import { Option, type Command } from 'commander';
 import { ConfigRefused } from '../config/manager.js';
-import { startGateway, type Gateway } from '../main.js';
+import type { Gateway } from '../main.js';
 import { banner } from './banner.js';
 import {
   addConfigOptions,
@@ -48,7 +48,7 @@ interface StartOptions extends ConfigOptions {
 }
 
 /** Adds the command. */
-export function register(program: Command, io: Io = PROCESS_IO): void {
+export function registerStart(program: Command, io: Io = PROCESS_IO): void {
   addConfigOptions(program.command('start'))
     .description('run the gateway')
     .option('--listen <address>', 'address for clients, in place of listeners.data')
@@ -69,7 +69,7 @@ async function start(options: StartOptions, io: Io): Promise<void> {
   const gateway = await startOrExplain(options, configFile, version, io);
   printProblems(gateway.warnings, io);
   const { config, dataAddresses, adminUrl, generatedAdminToken, firstKeySecret } = gateway;
-  const program = invocation();
+  const program = invocation(process.argv[1], process.cwd());
   const seen = { version, config, configFile, dataAddresses, adminUrl, generatedAdminToken, firstKeySecret };
   io.out(banner({ ...seen, program, options: repeated(options) }));
   await untilStopped(gateway, io);
@@ -88,6 +88,8 @@ async function startOrExplain(
     ...(options.workers !== undefined && { workers: options.workers }),
   };
   try {
+    // Loaded only here: the other commands need none of it, and start faster without.
+    const { startGateway } = await import('../main.js');
     const surroundings = () => surroundingsOf(overrides);
     return await startGateway({ configFile, surroundings, version, log: logTo(options.logFormat) });
   } catch (error) {

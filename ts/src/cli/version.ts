@@ -20,10 +20,7 @@ export function programVersion(): string {
 }
 
 /** How to call this program again from the same place, as it can be pasted. */
-export function invocation(
-  script: string | undefined = process.argv[1],
-  cwd: string = process.cwd(),
-): string {
+export function invocation(script: string | undefined, cwd: string): string {
   if (script === undefined) return 'sluice';
   if (basename(script) !== 'sluice') return `node ${shellQuoted(relative(cwd, script))}`;
   return script.includes('node_modules') ? 'npx sluice' : 'sluice';
