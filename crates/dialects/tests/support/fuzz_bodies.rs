@@ -102,10 +102,8 @@ fn reference_depth(data: &[u8]) -> u32 {
 fn reference_fold(character: char) -> char {
     let (upper, lower) = (character.to_uppercase(), character.to_lowercase());
     let mapped = upper.chain(lower).find(char::is_ascii_alphabetic);
-    mapped
-        .filter(|_| "ſKıİ".contains(character) || character.is_ascii())
-        .unwrap_or(character)
-        .to_ascii_lowercase()
+    let folds = character.is_ascii() || "\u{17f}\u{212a}\u{131}\u{130}".contains(character);
+    mapped.filter(|_| folds).unwrap_or(character).to_ascii_lowercase()
 }
 
 /// The readers of single values agree with `serde_json` on what they read.
