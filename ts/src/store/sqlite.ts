@@ -98,6 +98,13 @@ export function openDatabase(dataDir: string): { connection: SqliteConnection; p
   return { connection, path };
 }
 
+/** Opens an existing database for reading only, beside the connection that writes. */
+export function openReadOnly(path: string): SqliteConnection {
+  const connection = new SqliteConnection(new Database(path, { timeout: BUSY_TIMEOUT_MS }));
+  connection.exec('pragma query_only = on');
+  return connection;
+}
+
 /** The page size counts only for a new file and before the write-ahead log exists, so it comes first. */
 function configure(connection: SqliteConnection): void {
   connection.exec(`pragma page_size = ${PAGE_BYTES}`);

@@ -12,6 +12,7 @@ import type { UsageLedger } from '../usage/ports.js';
 import { SqliteKeys } from './keys.js';
 import { SqliteFacts, SqliteLabels } from './labels.js';
 import { migrate } from './migrations.js';
+import { openReader, type Reader } from './reader.js';
 import type { Schema } from './schema.js';
 import { LibsqlDialect, openDatabase, type SqliteConnection } from './sqlite.js';
 import { SqliteUsageLedger } from './usage.js';
@@ -25,12 +26,15 @@ export class Store implements GovernanceStore {
   private readonly labels: SqliteLabels;
   private readonly facts: SqliteFacts;
 
-  constructor(private readonly connection: SqliteConnection) {
+  constructor(
+    private readonly connection: SqliteConnection,
+    private readonly reader: Reader,
+  ) {
     this.db = new Kysely<Schema>({ dialect: new LibsqlDialect(connection) });
     this.keys = new SqliteKeys(this.db);
     this.labels = new SqliteLabels(this.db);
     this.facts = new SqliteFacts(this.db);
-    this.usage = new SqliteUsageLedger(this.db, connection);
+    this.usage = new SqliteUsageLedger(this.db, connection, reader);
   }
 
   labelIds(names: readonly LabelName[]): Promise<number[]> {
@@ -79,6 +83,7 @@ export class Store implements GovernanceStore {
   }
 
   close(): Promise<void> {
+    this.reader.close();
     return this.db.destroy();
   }
 }
@@ -95,5 +100,5 @@ export async function openStore(dataDir: string): Promise<Store> {
     connection.raw.close();
     throw error;
   }
-  return new Store(connection);
+  return new Store(connection, openReader(path, connection));
 }

@@ -1,8 +1,15 @@
 /**
  * The usage ledger. Its writes run many times a second, so they use prepared statements inside one synchronous
- * transaction on the connection that Kysely hands out; the reads are ordinary queries.
+ * transaction on the connection that Kysely hands out. Reports and lists are read in a process of their own.
  */
-import { type ExpressionBuilder, type Kysely, sql, type SqlBool, type Expression } from 'kysely';
+import {
+  type ExpressionBuilder,
+  type Kysely,
+  sql,
+  type SqlBool,
+  type Expression,
+  type Compilable,
+} from 'kysely';
 import type {
   Boot,
   Dimension,
@@ -15,8 +22,9 @@ import type {
   UsageLedger,
 } from '../usage/ports.js';
 import { ROLLUP_KEYS, ROLLUP_SUMS, type RollupSum, type RollupTable } from '../usage/rollup-table.js';
+import type { Reader } from './reader.js';
 import type { Schema } from './schema.js';
-import type { SqliteConnection, SqlStatement } from './sqlite.js';
+import type { SqliteConnection, SqlStatement, SqlValue } from './sqlite.js';
 
 /**
  * No segment is stored with a longer span of finish times than this (a stepped clock could make one), which lets a
@@ -43,6 +51,7 @@ export class SqliteUsageLedger implements UsageLedger {
   constructor(
     private readonly db: Kysely<Schema>,
     private readonly connection: SqliteConnection,
+    private readonly reader: Reader,
   ) {}
 
   async openBoot(bootId: string): Promise<Boot> {
@@ -108,7 +117,7 @@ export class SqliteUsageLedger implements UsageLedger {
     if (bucket) select = select.select(bucket.as('bucket')).groupBy('bucket').orderBy('bucket');
     select = select.orderBy('requests', 'desc');
     for (const dimension of query.groupBy) select = select.groupBy(dimension).orderBy(dimension);
-    const rows = (await select.execute()) as (Record<Dimension | RollupSum, number> & { bucket?: number })[];
+    const rows = (await this.read(select)) as (Record<Dimension | RollupSum, number> & { bucket?: number })[];
     return rows.filter((row) => row.requests > 0).map((row) => rollupRow(row, query.groupBy));
   }
 
@@ -122,7 +131,7 @@ export class SqliteUsageLedger implements UsageLedger {
       .where('last_ms', '>=', query.fromMs);
     if (at)
       select = select.where((of) => of(of.refTuple('first_ms', 'id'), '<=', of.tuple(at.firstMs, at.id)));
-    return (await select.orderBy('first_ms', 'desc').orderBy('id', 'desc').limit(query.limit).execute()).map(
+    return (await this.read(select.orderBy('first_ms', 'desc').orderBy('id', 'desc').limit(query.limit))).map(
       segment,
     );
   }
@@ -147,6 +156,12 @@ export class SqliteUsageLedger implements UsageLedger {
       .limit(limit);
     const result = await this.db.deleteFrom('usage_segment').where('id', 'in', old).executeTakeFirst();
     return Number(result.numDeletedRows);
+  }
+
+  /** Runs a query that may take long where it blocks nothing. */
+  private async read<T>(query: Compilable<T>): Promise<T[]> {
+    const { sql: text, parameters } = query.compile();
+    return (await this.reader.all(text, parameters as readonly SqlValue[])) as T[];
   }
 
   /** Waits for the connection, then runs the work without giving way in between. */

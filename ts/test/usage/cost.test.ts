@@ -3,10 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { RECORD_BYTES, RECORD_FIELDS } from '../../src/bridge/generated/record.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { UsageRecorder } from '../../src/usage/recorder.js';
-import { FakeSource, OK, records, T0 } from './records.js';
+import { begunAt, FakeSource, OK, records, T0 } from './records.js';
 
 const BUDGET_US_PER_RECORD = 0.7;
 /** Records per drain at 30,000 requests a second. */
@@ -29,15 +28,6 @@ afterEach(async () => {
   await store.close();
   rmSync(dir, { recursive: true, force: true });
 });
-
-/** A copy of the records that began now. */
-function begunAt(template: Buffer, now: number): Buffer {
-  const copy = Buffer.from(template);
-  for (let at = RECORD_FIELDS.started_at_ms.offset; at < copy.length; at += RECORD_BYTES) {
-    copy.writeBigUInt64LE(BigInt(now), at);
-  }
-  return copy;
-}
 
 it.each([1, 100, 5_000])(
   'stays in budget with %i keys at 30,000 requests a second',

@@ -43,6 +43,15 @@ function write(bytes: Buffer, at: number, row: RecordFields): void {
   }
 }
 
+/** A copy of the records that began at another time. */
+export function begunAt(template: Buffer, now: number): Buffer {
+  const copy = Buffer.from(template);
+  for (let at = RECORD_FIELDS.started_at_ms.offset; at < copy.length; at += RECORD_BYTES) {
+    copy.writeBigUInt64LE(BigInt(now), at);
+  }
+  return copy;
+}
+
 /** A data plane that hands out prepared buffers, one per call. */
 export class FakeSource {
   readonly waiting: Buffer[] = [];
