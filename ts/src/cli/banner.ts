@@ -35,7 +35,10 @@ export function banner(input: BannerInput): string {
     '',
     ...block('API', api),
     line('Admin', `${admin}  (openapi.json there; metrics at ${reachable(input.adminUrl)}/metrics)`),
-    line('Config', input.configFile ?? `built-in defaults; sluice.yaml in this directory would be read`),
+    line(
+      'Config',
+      input.configFile ?? 'built-in defaults; a sluice.yaml in this directory is read at the next start',
+    ),
     line('Data', config.dataDir),
     ...block('Providers', config.providers.map(providerLine)),
     ...block('Models', modelLines(config.models)),

@@ -18,6 +18,7 @@ export const ADMIN_TOKEN_VARIABLE = 'SLUICE_ADMIN_TOKEN';
 export function readListeners(reading: Reading): { data: ListenerConfig[]; admin: AdminConfig } {
   const data = dataListeners(reading);
   const admin = adminListener(reading);
+  checkOpen(reading, data);
   checkCollisions(reading, [...data, { address: admin.address, path: ['listeners', 'admin'] }]);
   return { data: data.map(({ address, tls }) => ({ address, tls })), admin };
 }
@@ -123,6 +124,17 @@ function checkPair(
       `found a certificate that expired at ${certificate.validTo}`,
     );
   }
+}
+
+/** Without keys, whoever reaches a listener spends the providers' money. */
+function checkOpen({ raw, problems }: Reading, data: readonly PlacedListener[]): void {
+  const settings: unknown = raw.settings;
+  const requiresKey =
+    typeof settings !== 'object' || settings === null || raw.settings?.require_key !== false;
+  if (requiresKey || data.every(({ address }) => isLoopback(address.host))) return;
+  const message =
+    'found false, while other machines can reach a data listener: whoever does may use every provider';
+  problems.warning({ path: ['settings', 'require_key'] }, 'open_gateway', message);
 }
 
 function checkCollisions(

@@ -34,7 +34,7 @@ describe('banner', () => {
 
   API        http://127.0.0.1:8080/v1
   Admin      http://127.0.0.1:8081/admin/v1  (openapi.json there; metrics at http://127.0.0.1:8081/metrics)
-  Config     built-in defaults; sluice.yaml in this directory would be read
+  Config     built-in defaults; a sluice.yaml in this directory is read at the next start
   Data       /d
   Providers  demo        built in, answers anything with made-up text
   Models     demo/* -> demo/*

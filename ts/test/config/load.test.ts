@@ -369,6 +369,76 @@ describe('any text', () => {
   });
 });
 
+describe('a credential', () => {
+  const CANARY = 'sk-canary-0123456789abcdefABCDEF';
+  const name = fc.constantFrom(
+    'providers',
+    'models',
+    'keys',
+    'openai',
+    'key',
+    'name',
+    'auth',
+    'targets',
+    'a',
+    CANARY,
+  );
+  const value = fc.letrec((tie) => ({
+    any: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom<unknown>(
+        CANARY,
+        CANARY,
+        `https://${CANARY}@host/v1`,
+        `Bearer ${CANARY}`,
+        'env:C',
+        1,
+        null,
+      ),
+      fc.array(tie('any'), { maxLength: 3 }),
+      fc.dictionary(name, tie('any'), { maxKeys: 4 }),
+    ),
+  })).any;
+
+  it('is in no message, wherever it was put', () => {
+    fc.assert(
+      fc.property(fc.dictionary(name, value, { minKeys: 1 }), (data) => {
+        const { problems } = parseConfig(JSON.stringify(data), 'f.json', surroundings({ C: CANARY }));
+        expect(JSON.stringify(problems)).not.toContain('canary');
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('is in no message about a text that is not even YAML', () => {
+    const piece = fc.constantFrom(
+      CANARY,
+      ': ',
+      '\n',
+      '"',
+      "'",
+      '- ',
+      '{',
+      '[',
+      '!',
+      '&',
+      '*',
+      '|',
+      '@',
+      '`',
+      '\t',
+      '%',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const { problems } = parseConfig(pieces.join(''), 'f.yaml', surroundings());
+        expect(JSON.stringify(problems)).not.toContain('canary');
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
 describe('the guide', () => {
   const guide = readFileSync(
     fileURLToPath(new URL('../../../docs/guide/configuration.md', import.meta.url)),
