@@ -225,6 +225,8 @@ fn measures_what_was_generated() {
         let found = followed(Chat, &data);
         assert_eq!((found.output_bytes, found.saw_output), (bytes, any), "{delta}");
     }
+    let inside = r#"{"choices":[{"delta":{"delta":{"delta":"abc"},"content":"de"}}]}"#;
+    assert_eq!(followed(Chat, &format!("data: {inside}\n\n")).output_bytes, 5, "nothing is counted twice");
     let two = r#"{"choices":[{"index":0,"delta":{"content":"ab"}},{"index":1,"delta":{"content":"cde"}}]}"#;
     assert_eq!(followed(Chat, &format!("data: {two}\n\n")).output_bytes, 5);
 }
@@ -298,6 +300,14 @@ fn tells_the_ends_of_a_responses_stream_apart() {
 fn data_of_several_lines_is_joined_before_it_is_looked_at() {
     let found = followed(Chat, "data: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":3}\ndata: }\n\n");
     assert_eq!((found.classes, found.usage.unwrap().input), (vec![UsageOnly], 3));
+}
+
+/// A hostile provider cannot make an event cost more than its length: half a megabyte of deltas within deltas.
+#[test]
+fn deltas_within_deltas_are_measured_once() {
+    let data = format!("data: {{{}}}\n\n", "\"delta\":{".repeat(50_000));
+    let found = follow(Chat, data.as_bytes(), &mut |_| usize::MAX);
+    assert_eq!((found.classes, found.output_bytes), (vec![Forward], 0));
 }
 
 /// Nested too deep to be looked at is no reason to break a stream that its client may understand.

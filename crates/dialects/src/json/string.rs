@@ -22,14 +22,14 @@ pub(super) struct Seen {
 /// real prompts have an escaped line end every fifty bytes.
 #[inline(always)]
 pub(super) fn skip(bytes: &[u8], at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
-    let Some(block) = block::<LANE>(bytes, at) else { return skip_tail(bytes, at, seen) };
+    let Some(block) = block::<LANE>(bytes, at) else { return skip_tail::<true>(bytes, at, seen) };
     seen.non_ascii |= simd::has_non_ascii_short(block);
     let stops = simd::text_stops_short(block);
     let plain = stops.trailing_zeros() as usize;
     if stops != 0 && block[plain % LANE] == b'"' {
         return Ok(at + plain + 1);
     }
-    skip_long(bytes, at + plain.min(LANE), seen)
+    skip_long::<true>(bytes, at + plain.min(LANE), seen)
 }
 
 /// Offset after the closing quote of the string that opens at `open`, if it is whole and well formed.
@@ -48,42 +48,27 @@ pub(crate) enum TextEnd {
     Open,
 }
 
-/// Skips string text from `at` on, without looking at what is escaped.
-pub(crate) fn text_end(bytes: &[u8], mut at: usize) -> TextEnd {
-    while let Some(block) = block::<BLOCK>(bytes, at) {
-        let mut stops = simd::text_stops(block);
-        let mut place = BLOCK;
-        while stops != 0 {
-            place = stops.trailing_zeros() as usize;
-            match block[place % BLOCK] {
-                b'"' => return TextEnd::Quote(at + place + 1),
-                b'\\' => place += 2,
-                _ => place += 1,
-            }
-            if place >= BLOCK {
-                break;
-            }
-            stops = stops >> place << place;
-            if stops == 0 {
-                place = BLOCK;
-            }
-        }
-        at += place;
-    }
-    loop {
-        match bytes.get(at) {
-            Some(b'"') => return TextEnd::Quote(at + 1),
-            Some(b'\\') => at += 2,
-            Some(_) => at += 1,
-            None if at > bytes.len() => return TextEnd::Backslash,
-            None => return TextEnd::Open,
-        }
+/// Skips string text from `at` on, whatever is escaped in it.
+pub(crate) fn text_end(bytes: &[u8], at: usize) -> TextEnd {
+    let mut seen = Seen::default();
+    match skip_long::<false>(bytes, at, &mut seen) {
+        Ok(end) => TextEnd::Quote(end),
+        // What the last backslash escapes is the next byte, beyond these.
+        Err(_) if seen.offence > bytes.len() => TextEnd::Backslash,
+        Err(_) => TextEnd::Open,
     }
 }
 
-fn skip_long(bytes: &[u8], mut at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+/// `STRICT` text is checked; other text is only followed to its end.
+fn skip_long<const STRICT: bool>(
+    bytes: &[u8],
+    mut at: usize,
+    seen: &mut Seen,
+) -> Result<usize, JsonErrorKind> {
     while let Some(block) = block::<BLOCK>(bytes, at) {
-        seen.non_ascii |= simd::has_non_ascii(block);
+        if STRICT {
+            seen.non_ascii |= simd::has_non_ascii(block);
+        }
         let mut stops = simd::text_stops(block);
         let mut place = BLOCK;
         while stops != 0 {
@@ -91,7 +76,7 @@ fn skip_long(bytes: &[u8], mut at: usize, seen: &mut Seen) -> Result<usize, Json
             if block[place % BLOCK] == b'"' {
                 return Ok(at + place + 1);
             }
-            place += stop(bytes, at + place, seen)?;
+            place += stop::<STRICT>(bytes, at + place, seen)?;
             if place >= BLOCK {
                 break;
             }
@@ -102,10 +87,14 @@ fn skip_long(bytes: &[u8], mut at: usize, seen: &mut Seen) -> Result<usize, Json
         }
         at += place;
     }
-    skip_tail(bytes, at, seen)
+    skip_tail::<STRICT>(bytes, at, seen)
 }
 
-fn skip_tail(bytes: &[u8], mut at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+fn skip_tail<const STRICT: bool>(
+    bytes: &[u8],
+    mut at: usize,
+    seen: &mut Seen,
+) -> Result<usize, JsonErrorKind> {
     while let Some(byte) = bytes.get(at) {
         seen.non_ascii |= *byte >= 0x80;
         if !simd::is_text_stop(*byte) {
@@ -113,7 +102,7 @@ fn skip_tail(bytes: &[u8], mut at: usize, seen: &mut Seen) -> Result<usize, Json
         } else if *byte == b'"' {
             return Ok(at + 1);
         } else {
-            at += stop(bytes, at, seen)?;
+            at += stop::<STRICT>(bytes, at, seen)?;
         }
     }
     seen.offence = at;
@@ -125,12 +114,15 @@ fn block<const LEN: usize>(bytes: &[u8], at: usize) -> Option<&[u8; LEN]> {
     bytes.get(at..)?.first_chunk()
 }
 
-/// The length of the escape at `at`, which is the first byte of one or a control character.
+/// How many bytes to pass over at `at`, where an escape begins or a control character stands.
 #[inline(always)]
-fn stop(bytes: &[u8], at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+fn stop<const STRICT: bool>(bytes: &[u8], at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+    let escape = bytes[at] == b'\\';
+    if !STRICT {
+        return Ok(if escape { 2 } else { 1 });
+    }
     seen.escape = true;
-    let checked =
-        if bytes[at] == b'\\' { escape_len(&bytes[at..]) } else { Err(JsonErrorKind::ControlCharacter) };
+    let checked = if escape { escape_len(&bytes[at..]) } else { Err(JsonErrorKind::ControlCharacter) };
     if checked.is_err() {
         seen.offence = at;
     }

@@ -7,7 +7,7 @@
 use sluice_types::Usage;
 
 use super::Endpoint;
-use super::generated::generated;
+use super::output::Output;
 use super::usage::read_usage;
 use crate::json::{self, JsonErrorKind, Kind, Names};
 use crate::sse::{Data, Event};
@@ -134,11 +134,13 @@ impl StreamTap {
 
     fn chunk(&mut self, name: Option<&[u8]>, data: &[u8], names: &Names) -> EventClass {
         let mut telling = false;
-        names.each_in(data, |index, value| match index {
-            OUTPUT => self.count_output(value),
+        let mut output = Output::default();
+        names.each_in(data, |index, at| match index {
+            OUTPUT => output.measure(data, at),
             FINISH_REASON if self.finished => {}
-            _ => telling |= !value.starts_with(b"null"),
+            _ => telling |= !data[at..].starts_with(b"null"),
         });
+        self.count(output);
         if name == Some(b"error") {
             EventClass::Error
         } else if telling {
@@ -186,12 +188,14 @@ impl StreamTap {
             b"response.completed" | b"response.incomplete" => self.response_end(data, EventClass::Forward),
             b"response.failed" => self.response_end(data, EventClass::Error),
             _ => {
-                self.saw_output = true;
-                CHAT.each_in(data, |index, value| {
+                let mut output = Output::default();
+                output.any = true;
+                CHAT.each_in(data, |index, at| {
                     if index == OUTPUT {
-                        self.count_output(value);
+                        output.measure(data, at);
                     }
                 });
+                self.count(output);
                 EventClass::Forward
             }
         }
@@ -214,8 +218,7 @@ impl StreamTap {
         }
     }
 
-    fn count_output(&mut self, value: &[u8]) {
-        let output = generated(value);
+    fn count(&mut self, output: Output) {
         self.output_bytes += output.text_bytes;
         self.saw_output |= output.any;
     }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use sluice_dialects::json::{self, StringError};
 use sluice_dialects::openai::body::{BodyFacts, BodyTap};
 use sluice_dialects::openai::stream::{EventClass, StreamTap};
-use sluice_dialects::openai::{Endpoint, inspect};
+use sluice_dialects::openai::{Endpoint, inspect, usage_at_end};
 use sluice_dialects::sse::{EventBoundary, events, unfinished};
 use sluice_types::Usage;
 
@@ -296,6 +296,10 @@ pub(crate) fn body_tap(data: &[u8]) {
         members.iter().filter(move |(name, _)| name.get() == plain).map(|(_, value)| value.get())
     };
     assert_eq!(whole.has_error, named("error").any(|value| value != "null"));
+    // The shorter way to usage says the same, or nothing.
+    if let Some(usage) = usage_at_end(body) {
+        assert!(named("usage").count() > 1 || whole.usage == Some(usage));
+    }
     if let Some(usage) = whole.usage {
         assert!(named("usage").any(|value| value.starts_with('{')));
         let counts = [usage.input, usage.output];
