@@ -1,7 +1,9 @@
 //! Errors as clients of OpenAI's dialect expect them: the one place that turns an [`ErrorKind`] into a body.
 
+mod from_stream;
 mod redact;
 
+pub use from_stream::http_error_of_event;
 pub use redact::redact_key;
 
 use sluice_types::ErrorKind;

@@ -183,12 +183,15 @@ async fn lease<A: Answer>(
     }
     let provider = provider_of(x.plan, target);
     let began = Instant::now();
+    let total_ms = x.settlement.left_of_ms(provider.timeouts.total_ms, began);
+    let total_ms = total_ms.ok_or_else(|| failed(Fault::Timeout, provider))?;
+    let limit_ms = shorter(provider.timeouts.connect_ms, total_ms);
     // Boxed, for it is large and rare, and would else make every connection's task as large.
     let mut connecting = pin!(Box::pin(pool.connect()));
     let answer = &mut *x.answer;
     let outcome = x
         .timer
-        .limit(provider.timeouts.connect_ms, |cx| match connecting.as_mut().poll(cx) {
+        .limit(limit_ms, |cx| match connecting.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(outcome.map_err(Fault::Broken)),
             Poll::Pending => answer.poll_gone(cx).map(|_| Err(Fault::ClientGone)),
         })
@@ -240,7 +243,7 @@ async fn send_and_await<A: Answer>(
     estimate_prompt(x);
     let sent = Instant::now();
     x.settlement.sent(sent);
-    let total_ms = x.settlement.left_of_ms(provider.timeouts.total_ms);
+    let total_ms = x.settlement.left_of_ms(provider.timeouts.total_ms, sent).ok_or(Fault::Timeout)?;
     let limit_ms = shorter(provider.timeouts.first_byte_ms, total_ms);
     let mut inflow = Inflow::new(lease, sent);
     let outcome = inflow.read_head(x.upstream_head, x.timer, limit_ms, x.answer).await;

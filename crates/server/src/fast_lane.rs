@@ -36,6 +36,9 @@ const MAX_DISCARDED_BODY: u64 = 64 << 10;
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER_MS: u32 = 1_000;
 
+/// Most room that is made for a request before its head has said how long it is.
+const MAX_ROOM_BYTES: usize = 256 << 10;
+
 /// How a connection left the fast lane.
 pub(crate) enum Left {
     Closed,
@@ -62,6 +65,9 @@ struct Connection {
     /// Bytes read and not used yet; holds no memory between requests.
     input: Buffer,
     served: u32,
+    /// Bytes of the last request: room for as many is made before the next is read, which saves a large one a second
+    /// reading and a move.
+    last_request_bytes: usize,
     /// How far the answer to the request at hand has come.
     progress: Progress,
 }
@@ -70,7 +76,15 @@ struct Connection {
 pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, peer: IpAddr) -> Left {
     let timer = worker.timers.timer();
     let input = Buffer::default();
-    let mut connection = Connection { stream, timer, peer, input, served: 0, progress: Progress::Nothing };
+    let mut connection = Connection {
+        stream,
+        timer,
+        peer,
+        input,
+        served: 0,
+        last_request_bytes: 0,
+        progress: Progress::Nothing,
+    };
     loop {
         connection.progress = Progress::Nothing;
         // Pinned where it is made: a request's future is large, and moving it would be the largest copy of the request.
@@ -185,6 +199,7 @@ impl Connection {
         }
         self.input.discard();
         let (stream, input) = (&mut self.stream, &mut self.input);
+        let room = self.last_request_bytes.clamp(1, MAX_ROOM_BYTES);
         let read = self.timer.limit(settings.idle_timeout_ms, |cx| {
             if worker.shared.is_draining() {
                 return Poll::Ready(Ok(0));
@@ -192,6 +207,7 @@ impl Connection {
             if !stream.buffers_inside() && stream.poll_read_ready(cx).is_pending() {
                 return Poll::Pending;
             }
+            input.reserve(room);
             let read = stream.poll_read(cx, input.spare());
             if read.is_pending() {
                 input.discard();
@@ -281,6 +297,10 @@ impl Connection {
             let have = (request.bytes.len() - head.head_len) as u64;
             request.body.end = head.head_len + usize::try_from(length.min(have)).unwrap_or(0);
             skip = length.saturating_sub(have);
+        }
+        if let Framing::Length(length) = head.framing {
+            self.last_request_bytes =
+                head.head_len.saturating_add(usize::try_from(length).unwrap_or(MAX_ROOM_BYTES));
         }
         request.release();
         self.input = request.bytes;

@@ -6,8 +6,8 @@
 
 use sluice_dialects::errors::{http_error_of_event, redact_key};
 use sluice_dialects::openai::body::BodyTap;
-use sluice_dialects::openai::usage_at_end;
 use sluice_dialects::openai::stream::{EventClass, StreamTap};
+use sluice_dialects::openai::usage_at_end;
 use sluice_dialects::sse::{self, Data, EventBoundary};
 use sluice_http1::{Known, ResponseHead};
 use sluice_limits::FailureKind;
@@ -15,6 +15,8 @@ use sluice_pipeline::ProviderPlan;
 use sluice_types::Usage;
 
 use crate::answer::{Answer, may_stream};
+use crate::buffers::Buffer;
+use crate::content_coding;
 use crate::exchange::{Call, Exchange};
 use crate::inflow::{Fault, Inflow};
 use crate::metrics::AttemptOutcome;
@@ -31,6 +33,8 @@ pub(crate) struct Held {
     pub(crate) status: u16,
     /// All of the body is in the buffer.
     pub(crate) whole: bool,
+    /// Headers of the provider that do not fit the body any more.
+    pub(crate) untrue: &'static [Known],
 }
 
 /// What kind of body it is, with the tap that has seen all of it so far.
@@ -86,8 +90,9 @@ pub(crate) async fn hold<A: Answer>(
 ) -> Result<(Held, Verdict), Fault> {
     match x.upstream_head.status {
         200..=299 if is_event_stream(x.upstream_head, &inflow.bytes) && may_stream(x.route) => {
-            hold_stream(x, call, inflow, from.provider).await
+            hold_stream(x, call, inflow, from).await
         }
+        200..=299 if is_encoded(x.upstream_head, &inflow.bytes) => Ok(not_looked_into(x, inflow)),
         200..=299 => hold_document(x, inflow, from.provider).await,
         300..=399 => Err(Fault::Invalid("the provider redirected the request, which is never followed")),
         _ => hold_error(x, inflow, from).await,
@@ -104,9 +109,14 @@ fn is_encoded(head: &ResponseHead, bytes: &[u8]) -> bool {
     head.known(bytes, Known::ContentEncoding).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
 }
 
-/// The longest wait for the next bytes of a body.
-pub(crate) fn body_limit<A>(x: &Exchange<'_, '_, A>, provider: &ProviderPlan) -> u32 {
-    shorter(provider.timeouts.between_chunks_ms, x.settlement.left_of_ms(provider.timeouts.total_ms))
+/// The longest wait for the next bytes of a body that last got some at `now`.
+pub(crate) fn body_limit<A>(
+    x: &Exchange<'_, '_, A>,
+    provider: &ProviderPlan,
+    now: Instant,
+) -> Result<u32, Fault> {
+    let total_ms = x.settlement.left_of_ms(provider.timeouts.total_ms, now).ok_or(Fault::Timeout)?;
+    Ok(shorter(provider.timeouts.between_chunks_ms, total_ms))
 }
 
 /// Holds a body until it is whole or long enough.
@@ -122,11 +132,18 @@ async fn read_held<A: Answer>(
             let wanted = usize::try_from(remaining).unwrap_or(HOLD_BYTES).min(HOLD_BYTES);
             inflow.bytes.reserve(wanted.max(1));
         }
-        let limit_ms = body_limit(x, provider);
+        let limit_ms = body_limit(x, provider, inflow.last_read)?;
         inflow.read_body(x.timer, limit_ms, x.answer).await?;
     }
     x.settlement.waited_from(began, inflow.last_read);
     Ok(())
+}
+
+/// An answer in a content coding, which nobody asked for: passed on as it comes, since holding back what may be a stream
+/// would stall it.
+fn not_looked_into<A>(x: &Exchange<'_, '_, A>, inflow: Inflow) -> (Held, Verdict) {
+    let (status, whole) = (x.upstream_head.status, inflow.is_done());
+    (Held { inflow, body: HeldBody::Opaque, status, whole, untrue: &[] }, Verdict::Deliver)
 }
 
 async fn hold_document<A: Answer>(
@@ -134,18 +151,19 @@ async fn hold_document<A: Answer>(
     mut inflow: Inflow,
     provider: &ProviderPlan,
 ) -> Result<(Held, Verdict), Fault> {
+    if inflow.remaining_length().is_some_and(|length| length > x.plan.plan().settings.max_response_body_bytes)
+    {
+        return Err(Fault::Invalid("the provider's answer is longer than this gateway passes on"));
+    }
     read_held(x, &mut inflow, provider).await?;
     let (status, whole) = (x.upstream_head.status, inflow.is_done());
     let body = &inflow.bytes[x.upstream_head.head_len..];
-    if is_encoded(x.upstream_head, &inflow.bytes) {
-        return Ok((Held { inflow, body: HeldBody::Opaque, status, whole }, Verdict::Deliver));
-    }
     if !body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'{') {
         return Err(Fault::Invalid("the provider answered with something other than a JSON object"));
     }
     if whole && let Some(usage) = usage_at_end(body) {
         let body = HeldBody::Document { tap: None, usage: Some(usage) };
-        return Ok((Held { inflow, body, status, whole }, Verdict::Deliver));
+        return Ok((Held { inflow, body, status, whole, untrue: &[] }, Verdict::Deliver));
     }
     let mut tap = BodyTap::new();
     tap.feed(body);
@@ -155,14 +173,14 @@ async fn hold_document<A: Answer>(
     }
     let usage = facts.usage;
     let body = HeldBody::Document { tap: (!whole).then(|| Box::new(tap)), usage };
-    Ok((Held { inflow, body, status, whole }, Verdict::Deliver))
+    Ok((Held { inflow, body, status, whole, untrue: &[] }, Verdict::Deliver))
 }
 
 async fn hold_stream<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
     call: Call<'_>,
     mut inflow: Inflow,
-    provider: &ProviderPlan,
+    from: Source<'_>,
 ) -> Result<(Held, Verdict), Fault> {
     let head_len = x.upstream_head.head_len;
     let mut boundary = EventBoundary::new();
@@ -181,15 +199,19 @@ async fn hold_stream<A: Answer>(
         if body.len() > x.plan.plan().settings.max_event_bytes as usize {
             return Err(Fault::Invalid("the provider's first event is too long"));
         }
-        let limit_ms = body_limit(x, provider);
+        let limit_ms = body_limit(x, from.provider, inflow.last_read)?;
         inflow.read_body(x.timer, limit_ms, x.answer).await?;
     };
     x.settlement.waited_from(began, inflow.last_read);
-    if class == EventClass::Error {
-        return Ok(error_from_stream(x, call, inflow));
+    match class {
+        EventClass::Error => return error_from_stream(x, call, inflow, from),
+        EventClass::Malformed | EventClass::Done => {
+            return Err(Fault::Invalid("the provider's stream does not begin with an event of this API"));
+        }
+        EventClass::Forward | EventClass::UsageOnly => {}
     }
     let body = HeldBody::Events { tap: StreamTap::new(call.endpoint), boundary: EventBoundary::new() };
-    Ok((Held { inflow, body, status: x.upstream_head.status, whole: false }, Verdict::Deliver))
+    Ok((Held { inflow, body, status: x.upstream_head.status, whole: false, untrue: &[] }, Verdict::Deliver))
 }
 
 /// An error that a provider put into a stream with status 200 becomes the HTTP error it should have been.
@@ -197,17 +219,25 @@ fn error_from_stream<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
     call: Call<'_>,
     mut inflow: Inflow,
-) -> (Held, Verdict) {
+    from: Source<'_>,
+) -> Result<(Held, Verdict), Fault> {
     let head_len = x.upstream_head.head_len;
     let body = &inflow.bytes[head_len..];
     let mut data = Vec::new();
     if let Some(event) = sse::events(body).find(|event| event.data() != Data::None) {
         event.join_data(&mut data);
     }
-    let (status, document) = http_error_of_event(call.endpoint, &data);
+    let (status, mut document) = http_error_of_event(call.endpoint, &data);
+    if !document.trim_ascii_start().starts_with(b"{") {
+        return Err(Fault::Invalid(
+            "the provider sent an error that is not of this API in place of an answer",
+        ));
+    }
+    redact_key(&mut document, from.secret);
     inflow.replace_body(head_len, &document);
     let verdict = error_verdict(x.upstream_head, &inflow.bytes, status);
-    (Held { inflow, body: HeldBody::Opaque, status, whole: true }, verdict)
+    let untrue = &[Known::ContentType];
+    Ok((Held { inflow, body: HeldBody::Opaque, status, whole: true, untrue }, verdict))
 }
 
 async fn hold_error<A: Answer>(
@@ -216,12 +246,24 @@ async fn hold_error<A: Answer>(
     from: Source<'_>,
 ) -> Result<(Held, Verdict), Fault> {
     read_held(x, &mut inflow, from.provider).await?;
-    let (head_len, status, whole) = (x.upstream_head.head_len, x.upstream_head.status, inflow.is_done());
-    if whole {
-        redact_key(&mut inflow.bytes[head_len..], from.secret);
-    }
+    let (head_len, status) = (x.upstream_head.head_len, x.upstream_head.status);
+    let untrue: &[Known] = match plain_error(x.upstream_head, &inflow.bytes) {
+        Some(plain) => {
+            inflow.replace_body(head_len, &plain);
+            &[Known::ContentEncoding]
+        }
+        None => &[],
+    };
+    redact_key(&mut inflow.bytes[head_len..], from.secret);
     let verdict = error_verdict(x.upstream_head, &inflow.bytes, status);
-    Ok((Held { inflow, body: HeldBody::Opaque, status, whole }, verdict))
+    // A longer one ends here, for what is not held cannot be searched for our key.
+    Ok((Held { inflow, body: HeldBody::Opaque, status, whole: true, untrue }, verdict))
+}
+
+/// The body of an error without its content coding, if it has one that comes off: a key is not to be seen in it else.
+fn plain_error(head: &ResponseHead, bytes: &[u8]) -> Option<Buffer> {
+    let coding = head.known(bytes, Known::ContentEncoding)?;
+    content_coding::decode(coding, &bytes[head.head_len..], HOLD_BYTES as u64).ok().flatten()
 }
 
 /// Nanoseconds the provider asks to be left alone, from `retry-after-ms` or `retry-after` in seconds.

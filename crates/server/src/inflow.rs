@@ -8,7 +8,7 @@ use sluice_http1::{ChunkedDecoder, Parse, ResponseFraming, ResponseHead};
 use crate::answer::Answer;
 use crate::buffers::Buffer;
 use crate::pool::Lease;
-use crate::timers::Timer;
+use crate::timers::{Timer, left_of};
 
 /// Interim answers (1xx) skipped before the real one.
 const MAX_INTERIM_ANSWERS: usize = 8;
@@ -74,7 +74,7 @@ impl Inflow {
         }
     }
 
-    /// Reads the head. The first byte has to come within `limit_ms`, and so has the rest of the head.
+    /// Reads the head, all of which has to come within `limit_ms`.
     pub(crate) async fn read_head(
         &mut self,
         head: &mut ResponseHead,
@@ -83,11 +83,14 @@ impl Inflow {
         answer: &mut impl Answer,
     ) -> Result<(), Fault> {
         let mut interim = 0;
+        let began = self.last_read;
         loop {
             match head.parse(&self.bytes, false) {
                 Err(_) => return Err(Fault::Invalid("the provider did not answer in HTTP/1.1")),
                 Ok(Parse::Partial) => {
-                    self.read(timer, limit_ms, answer).await?;
+                    let elapsed = self.last_read.saturating_duration_since(began);
+                    let left_ms = left_of(limit_ms, elapsed).ok_or(Fault::Timeout)?;
+                    self.read(timer, left_ms, answer).await?;
                 }
                 Ok(Parse::Complete) if head.status < 200 => {
                     interim += 1;
@@ -148,9 +151,10 @@ impl Inflow {
                 self.cut_surplus(from + taken);
             }
             Framing::Chunked(decoder) => {
-                let decoded = decoder
-                    .decode(&mut self.bytes[from..])
-                    .map_err(|_| Fault::Invalid("the provider's chunked coding is broken"))?;
+                let Ok(decoded) = decoder.decode(&mut self.bytes[from..]) else {
+                    self.bytes.truncate(from);
+                    return Err(Fault::Invalid("the provider's chunked coding is broken"));
+                };
                 self.done = decoded.done;
                 if decoded.consumed < arrived {
                     self.reusable = false;

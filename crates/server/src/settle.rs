@@ -12,6 +12,7 @@ use sluice_pipeline::ProviderPlan;
 use sluice_types::{ErrorKind, Route, Usage, UsageRecord, flags};
 
 use crate::metrics::AttemptOutcome;
+use crate::timers::left_of;
 use crate::worker::{Worker, WorkerPlan, wall_clock_ms};
 
 /// The books of one request.
@@ -143,14 +144,9 @@ impl<'w> Settlement<'w> {
         now.saturating_duration_since(self.started).saturating_sub(self.waited)
     }
 
-    /// What is left of a limit on the whole exchange; 0 for no limit, and at least 1 where there is one.
-    pub(crate) fn left_of_ms(&self, total_ms: u32) -> u32 {
-        if total_ms == 0 {
-            return 0;
-        }
-        let elapsed = u32::try_from(self.latest.saturating_duration_since(self.started).as_millis())
-            .unwrap_or(u32::MAX);
-        total_ms.saturating_sub(elapsed).max(1)
+    /// What is left at `now` of a limit on the whole exchange; 0 where there is no limit, `None` when it has passed.
+    pub(crate) fn left_of_ms(&self, total_ms: u32, now: Instant) -> Option<u32> {
+        left_of(total_ms, now.saturating_duration_since(self.started))
     }
 
     /// The provider that is answering.

@@ -175,6 +175,14 @@ pub(crate) fn shorter(a_ms: u32, b_ms: u32) -> u32 {
     }
 }
 
+/// What is left of a limit in milliseconds, of which 0 means none; `None` when it has passed.
+pub(crate) fn left_of(limit_ms: u32, elapsed: Duration) -> Option<u32> {
+    if limit_ms == 0 {
+        return Some(0);
+    }
+    limit_ms.checked_sub(u32::try_from(elapsed.as_millis()).ok()?).filter(|left| *left > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,5 +223,9 @@ mod tests {
         assert_eq!(shorter(5, 0), 5);
         assert_eq!(shorter(7, 5), 5);
         assert_eq!(shorter(0, 0), 0);
+        assert_eq!(left_of(0, Duration::from_secs(9)), Some(0));
+        assert_eq!(left_of(9, Duration::from_millis(8)), Some(1));
+        assert_eq!(left_of(9, Duration::from_millis(9)), None);
+        assert_eq!(left_of(9, Duration::MAX), None);
     }
 }
