@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { allows, covers, isNamePattern } from '../../src/governance/name-pattern.js';
+import { allows, covers, isNamePattern, overlaps } from '../../src/governance/name-pattern.js';
 
 describe('isNamePattern', () => {
   it.each([
@@ -51,5 +51,20 @@ describe('allows', () => {
     [['o1', 'gpt-*'], 'o1-mini', false],
   ])('%j for %s: %s', (list, name, expected) => {
     expect(allows(list, name)).toBe(expected);
+  });
+});
+
+describe('overlaps', () => {
+  it.each([
+    ['gpt-4o', 'gpt-4o', true],
+    ['gpt-4o', 'gpt-*', true],
+    ['gpt-*', '*', true],
+    ['gpt-*', 'gpt-4*', true],
+    ['gpt-*', 'o*', false],
+    ['gpt-*', '*-mini', true],
+    ['a*b', 'a*c', false],
+    ['claude-*', 'gpt-4o', false],
+  ])('%s and %s: %s, either way round', (a, b, expected) => {
+    expect([overlaps(a, b), overlaps(b, a)]).toEqual([expected, expected]);
   });
 });
