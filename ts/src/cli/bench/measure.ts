@@ -8,7 +8,7 @@ import { modelOf } from './sluice.js';
 
 /** How long a request may take: far above the slowest upstream. */
 const TIMEOUT_MS = 30_000;
-const WARMUP_MS = 500;
+const WARMUP_SECONDS = 0.5;
 /** Length of the run before the first round, whose figures are thrown away. */
 const FIRST_RUN_SECONDS = 0.3;
 /** Length of a turn of a paired run. */
@@ -103,7 +103,7 @@ function loadOptions(row: Row, lane: Lane, to: Endpoint, direct: Endpoint, effor
     stream: row.stream,
     mode: modeOf(row, `${direct.url(row.upstream)}${path}`),
     duration_ms: Math.round(secondsOf(row, effort) * 1000),
-    warmup_ms: WARMUP_MS,
+    warmup_ms: (row.warmupSeconds ?? WARMUP_SECONDS) * 1000,
     timeout_ms: TIMEOUT_MS,
     threads: Math.min(effort.loadThreads, row.connections),
   };
