@@ -144,8 +144,9 @@ impl Answer for H1Answer<'_> {
 
     async fn break_off(&mut self, last_words: &[u8]) {
         self.keep_alive = false;
-        if self.framing == Framing::Chunked {
-            // The chunk that would end the body is never sent: what follows is the end of the connection.
+        if self.framing != Framing::Length {
+            // The chunk that would end the body is never sent: what follows is the end of the connection. Where that is
+            // what ends the body, the last words are all that tells.
             let _ = self.write(last_words, false, false).await;
         }
     }

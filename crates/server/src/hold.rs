@@ -4,6 +4,8 @@
 //! JSON document, so this costs it nothing, and a truncated, empty or foreign answer can still go to another target. A
 //! stream is held until its first event, so that an error in place of an answer is an HTTP error again.
 
+use std::time::Instant;
+
 use sluice_dialects::errors::{http_error_of_event, redact_key};
 use sluice_dialects::openai::body::BodyTap;
 use sluice_dialects::openai::stream::{EventClass, StreamTap};
@@ -29,12 +31,25 @@ const HOLD_BYTES: usize = 64 << 10;
 pub(crate) struct Held {
     pub(crate) inflow: Inflow,
     pub(crate) body: HeldBody,
-    /// Status to answer with; differs from the provider's where it hid an error behind a 200.
-    pub(crate) status: u16,
+    pub(crate) head: HeldHead,
     /// All of the body is in the buffer.
     pub(crate) whole: bool,
+}
+
+/// What is said in front of a body, besides the provider's headers.
+#[derive(Clone, Copy)]
+pub(crate) struct HeldHead {
+    /// Status to answer with; differs from the provider's where it hid an error behind a 200.
+    pub(crate) status: u16,
     /// Headers of the provider that do not fit the body any more.
     pub(crate) untrue: &'static [Known],
+}
+
+impl HeldHead {
+    /// As the provider sent it.
+    fn of(head: &ResponseHead) -> Self {
+        Self { status: head.status, untrue: &[] }
+    }
 }
 
 /// What kind of body it is, with the tap that has seen all of it so far.
@@ -142,8 +157,8 @@ async fn read_held<A: Answer>(
 /// An answer in a content coding, which nobody asked for: passed on as it comes, since holding back what may be a stream
 /// would stall it.
 fn not_looked_into<A>(x: &Exchange<'_, '_, A>, inflow: Inflow) -> (Held, Verdict) {
-    let (status, whole) = (x.upstream_head.status, inflow.is_done());
-    (Held { inflow, body: HeldBody::Opaque, status, whole, untrue: &[] }, Verdict::Deliver)
+    let (head, whole) = (HeldHead::of(x.upstream_head), inflow.is_done());
+    (Held { inflow, body: HeldBody::Opaque, head, whole }, Verdict::Deliver)
 }
 
 async fn hold_document<A: Answer>(
@@ -156,14 +171,14 @@ async fn hold_document<A: Answer>(
         return Err(Fault::Invalid("the provider's answer is longer than this gateway passes on"));
     }
     read_held(x, &mut inflow, provider).await?;
-    let (status, whole) = (x.upstream_head.status, inflow.is_done());
+    let (head, whole) = (HeldHead::of(x.upstream_head), inflow.is_done());
     let body = &inflow.bytes[x.upstream_head.head_len..];
     if !body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'{') {
         return Err(Fault::Invalid("the provider answered with something other than a JSON object"));
     }
     if whole && let Some(usage) = usage_at_end(body) {
         let body = HeldBody::Document { tap: None, usage: Some(usage) };
-        return Ok((Held { inflow, body, status, whole, untrue: &[] }, Verdict::Deliver));
+        return Ok((Held { inflow, body, head, whole }, Verdict::Deliver));
     }
     let mut tap = BodyTap::new();
     tap.feed(body);
@@ -173,7 +188,7 @@ async fn hold_document<A: Answer>(
     }
     let usage = facts.usage;
     let body = HeldBody::Document { tap: (!whole).then(|| Box::new(tap)), usage };
-    Ok((Held { inflow, body, status, whole, untrue: &[] }, Verdict::Deliver))
+    Ok((Held { inflow, body, head, whole }, Verdict::Deliver))
 }
 
 async fn hold_stream<A: Answer>(
@@ -211,7 +226,7 @@ async fn hold_stream<A: Answer>(
         EventClass::Forward | EventClass::UsageOnly => {}
     }
     let body = HeldBody::Events { tap: StreamTap::new(call.endpoint), boundary: EventBoundary::new() };
-    Ok((Held { inflow, body, status: x.upstream_head.status, whole: false, untrue: &[] }, Verdict::Deliver))
+    Ok((Held { inflow, body, head: HeldHead::of(x.upstream_head), whole: false }, Verdict::Deliver))
 }
 
 /// An error that a provider put into a stream with status 200 becomes the HTTP error it should have been.
@@ -236,8 +251,8 @@ fn error_from_stream<A: Answer>(
     redact_key(&mut document, from.secret);
     inflow.replace_body(head_len, &document);
     let verdict = error_verdict(x.upstream_head, &inflow.bytes, status);
-    let untrue = &[Known::ContentType];
-    Ok((Held { inflow, body: HeldBody::Opaque, status, whole: true, untrue }, verdict))
+    let head = HeldHead { status, untrue: &[Known::ContentType] };
+    Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
 }
 
 async fn hold_error<A: Answer>(
@@ -257,7 +272,8 @@ async fn hold_error<A: Answer>(
     redact_key(&mut inflow.bytes[head_len..], from.secret);
     let verdict = error_verdict(x.upstream_head, &inflow.bytes, status);
     // A longer one ends here, for what is not held cannot be searched for our key.
-    Ok((Held { inflow, body: HeldBody::Opaque, status, whole: true, untrue }, verdict))
+    let head = HeldHead { status, untrue };
+    Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
 }
 
 /// The body of an error without its content coding, if it has one that comes off: a key is not to be seen in it else.

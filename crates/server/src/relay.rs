@@ -1,5 +1,6 @@
 //! Relay: passes a held answer on, bytes untouched, and reads off it what it cost.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use sluice_dialects::errors::openai_stream_error;
@@ -7,12 +8,12 @@ use sluice_dialects::openai::Endpoint;
 use sluice_dialects::openai::body::BodyTap;
 use sluice_dialects::openai::stream::{EventClass, StreamTap};
 use sluice_dialects::sse::{self, EventBoundary};
-use sluice_http1::{Field, ResponseHead};
+use sluice_http1::{Field, Known, ResponseHead};
 use sluice_types::ErrorKind;
 
 use crate::answer::{Answer, BodyLength, ClientGone, push_own_headers};
 use crate::exchange::{Call, Exchange, estimate_tokens};
-use crate::hold::{Held, HeldBody, body_limit};
+use crate::hold::{Held, HeldBody, HeldHead, body_limit};
 use crate::inflow::{Fault, Inflow};
 use crate::metrics::AttemptOutcome;
 use crate::refusal::Ended;
@@ -37,7 +38,7 @@ pub(crate) async fn relay<A: Answer>(
     // Nothing can be tried again from here on, so the request's memory is free.
     x.request.release();
     let max_idle = x.settlement.provider().map_or(0, |provider| provider.max_idle_per_worker);
-    if held.status >= 400 {
+    if held.head.status >= 400 {
         x.settlement.fail(ErrorKind::UpstreamError);
     }
     let outcome = match held.body {
@@ -49,21 +50,23 @@ pub(crate) async fn relay<A: Answer>(
                 inflow: held.inflow,
                 endpoint: call.endpoint,
                 strip_usage,
+                choices: call.view.n,
                 marked_end: false,
+                failed: false,
             };
-            stream.run(x, held.status).await.map(|()| stream.inflow)
+            stream.run(x, held.head).await.map(|()| stream.inflow)
         }
         HeldBody::Document { tap, usage } => {
             if let Some(usage) = usage {
                 x.settlement.set_usage(usage);
             }
-            relay_document(x, held.inflow, held.status, held.whole, tap).await
+            relay_document(x, held.inflow, held.head, held.whole, tap).await
         }
-        HeldBody::Opaque => relay_document(x, held.inflow, held.status, held.whole, None).await,
+        HeldBody::Opaque => relay_document(x, held.inflow, held.head, held.whole, None).await,
     };
     match outcome {
         Ok(inflow) => {
-            if held.status < 400 {
+            if held.head.status < 400 {
                 x.settlement.count_attempt(AttemptOutcome::Ok);
             }
             inflow.finish(max_idle);
@@ -73,6 +76,7 @@ pub(crate) async fn relay<A: Answer>(
             let (attempt, kind) = match broken {
                 Broken::Client => (AttemptOutcome::ClientGone, ErrorKind::ClientGone),
                 Broken::Provider => (AttemptOutcome::Truncated, ErrorKind::UpstreamTruncated),
+                Broken::Answer => (AttemptOutcome::ServerError, ErrorKind::UpstreamError),
             };
             x.settlement.count_attempt(attempt);
             x.settlement.fail(kind);
@@ -85,6 +89,8 @@ pub(crate) async fn relay<A: Answer>(
 enum Broken {
     Client,
     Provider,
+    /// The provider said itself that it failed.
+    Answer,
 }
 
 impl From<ClientGone> for Broken {
@@ -96,25 +102,31 @@ impl From<ClientGone> for Broken {
 /// Sends status and headers with the first bytes of the body.
 async fn send_head<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
-    status: u16,
+    head: HeldHead,
     inflow_bytes: &[u8],
     length: BodyLength,
-    body: std::ops::Range<usize>,
+    body: Range<usize>,
     last: bool,
 ) -> Result<(), ClientGone> {
     let own = x.settlement.own_time(Instant::now());
-    x.settlement.answer_begins(status, own);
-    let out = x.answer.begin(status);
-    let has_request_id = push_kept_headers(out, x.upstream_head, inflow_bytes);
+    x.settlement.answer_begins(head.status, own);
+    let out = x.answer.begin(head.status);
+    let has_request_id = push_kept_headers(out, x.upstream_head, inflow_bytes, head.untrue);
     push_own_headers(out, x.settlement, has_request_id, own);
     x.settlement.add_response_bytes(body.len());
     x.answer.send_head(length, &inflow_bytes[body], last).await
 }
 
 /// Appends the provider's headers that are the answer's own; tells whether a request id is among them.
-fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8]) -> bool {
+fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], untrue: &[Known]) -> bool {
     let mut has_request_id = false;
-    for Field { name, value, .. } in head.fields().end_to_end(bytes) {
+    if untrue.contains(&Known::ContentType) {
+        out.extend_from_slice(b"content-type: application/json\r\n");
+    }
+    for Field { name, value, known } in head.fields().end_to_end(bytes) {
+        if known.is_some_and(|known| untrue.contains(&known)) {
+            continue;
+        }
         if DROPPED_HEADERS.iter().any(|dropped| name.eq_ignore_ascii_case(dropped.as_bytes())) {
             continue;
         }
@@ -131,16 +143,16 @@ fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8]) -> bo
 async fn relay_document<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
     mut inflow: Inflow,
-    status: u16,
+    head: HeldHead,
     whole: bool,
     mut tap: Option<Box<BodyTap>>,
 ) -> Result<Inflow, Broken> {
     let head_len = x.upstream_head.head_len;
     let held = inflow.bytes.len() - head_len;
     if whole {
-        book_document(x, status, held as u64, tap.as_deref());
+        book_document(x, head.status, held as u64, tap.as_deref());
         let bytes = &inflow.bytes;
-        send_head(x, status, bytes, BodyLength::Known(held as u64), head_len..bytes.len(), true).await?;
+        send_head(x, head, bytes, BodyLength::Known(held as u64), head_len..bytes.len(), true).await?;
         return Ok(inflow);
     }
     let length = match inflow.remaining_length() {
@@ -148,7 +160,7 @@ async fn relay_document<A: Answer>(
         None => BodyLength::Unknown,
     };
     let bytes = &inflow.bytes;
-    send_head(x, status, bytes, length, head_len..bytes.len(), false).await?;
+    send_head(x, head, bytes, length, head_len..bytes.len(), false).await?;
     let mut sent = held as u64;
     let limit = x.plan.plan().settings.max_response_body_bytes;
     loop {
@@ -156,8 +168,7 @@ async fn relay_document<A: Answer>(
         if inflow.is_done() {
             break;
         }
-        let limit_ms = x.settlement.provider().map_or(0, |provider| body_limit(x, provider));
-        match inflow.read_body(x.timer, limit_ms, x.answer).await {
+        match read_body(x, &mut inflow, 0).await {
             Ok(()) => {}
             Err(Fault::ClientGone) => return Err(Broken::Client),
             Err(_) => return break_off(x, sent).await,
@@ -169,11 +180,31 @@ async fn relay_document<A: Answer>(
         if let Some(tap) = &mut tap {
             tap.feed(&inflow.bytes);
         }
+        // Where the end of the connection ends the body, only the document itself can say that it was cut short.
+        let cut = inflow.is_done()
+            && length == BodyLength::Unknown
+            && tap.as_ref().is_some_and(|tap| !tap.facts().complete);
         x.settlement.add_response_bytes(inflow.bytes.len());
-        x.answer.send(&inflow.bytes, inflow.is_done()).await?;
+        x.answer.send(&inflow.bytes, inflow.is_done() && !cut).await?;
+        if cut {
+            return break_off(x, sent).await;
+        }
     }
-    book_document(x, status, sent, tap.as_deref());
+    book_document(x, head.status, sent, tap.as_deref());
     Ok(inflow)
+}
+
+/// Reads on within the limits of the provider, and within `limit_ms`.
+async fn read_body<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    inflow: &mut Inflow,
+    limit_ms: u32,
+) -> Result<(), Fault> {
+    let body_ms = match x.settlement.provider() {
+        Some(provider) => body_limit(x, provider, inflow.last_read)?,
+        None => 0,
+    };
+    inflow.read_body(x.timer, shorter(body_ms, limit_ms), x.answer).await
 }
 
 async fn break_off<A: Answer>(x: &mut Exchange<'_, '_, A>, sent: u64) -> Result<Inflow, Broken> {
@@ -199,8 +230,12 @@ struct StreamRelay {
     inflow: Inflow,
     endpoint: Endpoint,
     strip_usage: bool,
+    /// Choices the client asked for.
+    choices: u64,
     /// The stream's own end marker has been seen.
     marked_end: bool,
+    /// An error of the provider has been passed on.
+    failed: bool,
 }
 
 /// What waiting for more of a stream came to.
@@ -211,18 +246,19 @@ enum More {
 }
 
 impl StreamRelay {
-    async fn run<A: Answer>(&mut self, x: &mut Exchange<'_, '_, A>, status: u16) -> Result<(), Broken> {
+    async fn run<A: Answer>(&mut self, x: &mut Exchange<'_, '_, A>, head: HeldHead) -> Result<(), Broken> {
         x.settlement.set_streaming();
         let mut from = x.upstream_head.head_len;
         let mut head_sent = false;
         loop {
-            let whole = from + self.take_whole_events(from);
-            let done = self.inflow.is_done();
-            let to = if done { self.inflow.bytes.len() } else { whole };
-            let last = done && self.tap.finished();
+            let mut to = from + self.take_whole_events(from);
+            if self.inflow.is_done() {
+                to = self.take_rest(to);
+            }
+            let last = self.inflow.is_done() && self.is_complete();
             let bytes = &self.inflow.bytes;
             if !head_sent {
-                send_head(x, status, bytes, BodyLength::Unknown, from..to, last).await?;
+                send_head(x, head, bytes, BodyLength::Unknown, from..to, last).await?;
                 head_sent = true;
             } else if to > from || last {
                 x.settlement.add_response_bytes(to - from);
@@ -232,11 +268,11 @@ impl StreamRelay {
             from = 0;
             self.book(x);
             if last {
-                return Ok(());
+                return self.end();
             }
             if let More::Ended = self.read_more(x).await? {
-                x.answer.send(&[], true).await?;
-                return Ok(());
+                x.answer.send(&self.inflow.bytes, true).await?;
+                return self.end();
             }
         }
     }
@@ -246,21 +282,62 @@ impl StreamRelay {
     fn take_whole_events(&mut self, from: usize) -> usize {
         let whole = self.boundary.whole_events(&self.inflow.bytes[from..]);
         self.boundary.consumed(whole);
-        let mut stripped = None;
-        let mut at = from;
-        for event in sse::events(&self.inflow.bytes[from..from + whole]) {
-            let len = event.bytes.len();
+        let (mut at, mut to) = (from, from + whole);
+        while let Some(usage) = self.tap_events(at..to) {
+            at = usage.start;
+            to -= usage.len();
+            self.inflow.bytes.remove(usage);
+        }
+        to - from
+    }
+
+    /// Taps the events in `range`, up to one that is to be taken out; returns where that one is.
+    fn tap_events(&mut self, range: Range<usize>) -> Option<Range<usize>> {
+        for event in sse::events(&self.inflow.bytes[range.clone()]) {
             match self.tap.event(&event) {
-                EventClass::UsageOnly if self.strip_usage => stripped = Some(at..at + len),
+                EventClass::UsageOnly if self.strip_usage => {
+                    return Some(range.start + event.start..range.start + event.end);
+                }
                 EventClass::Done => self.marked_end = true,
+                EventClass::Error => self.failed = true,
                 _ => {}
             }
-            at += len;
         }
-        let Some(range) = stripped else { return whole };
-        let len = range.len();
-        self.inflow.bytes.remove(range);
-        whole - len
+        None
+    }
+
+    /// Taps what the stream left from `from` on without a blank line behind it, now that no more will come, and returns
+    /// how many bytes may be sent: clients read such an event or drop it, but half of one they could only choke on.
+    fn take_rest(&mut self, from: usize) -> usize {
+        let rest = sse::unfinished(&self.inflow.bytes[from..]);
+        let keep = match self.tap.event(&rest) {
+            EventClass::UsageOnly => !self.strip_usage,
+            EventClass::Malformed => false,
+            EventClass::Done => {
+                self.marked_end = true;
+                true
+            }
+            EventClass::Error => {
+                self.failed = true;
+                true
+            }
+            EventClass::Forward => true,
+        };
+        // Unless the answer is complete, an event of our own has to follow, and would become part of this one.
+        if !(keep && self.is_complete()) {
+            self.inflow.bytes.truncate(from);
+        }
+        self.inflow.bytes.len()
+    }
+
+    /// Whether the answer has come to its end. With several choices a reason to finish is the end of one of them only.
+    fn is_complete(&self) -> bool {
+        self.marked_end || self.tap.finished() && self.choices == 1
+    }
+
+    /// The end has been sent.
+    fn end(&self) -> Result<(), Broken> {
+        if self.failed { Err(Broken::Answer) } else { Ok(()) }
     }
 
     /// Waits for more. A stream that breaks before its answer is complete is broken off towards the client too.
@@ -276,25 +353,29 @@ impl StreamRelay {
                 .break_off(x, "The provider sent an event that is longer than this gateway passes on.")
                 .await;
         }
-        let mut limit_ms = x.settlement.provider().map_or(0, |provider| body_limit(x, provider));
-        if self.marked_end {
-            limit_ms = shorter(limit_ms, AFTER_END_MS);
-        }
-        match self.inflow.read_body(x.timer, limit_ms, x.answer).await {
-            Ok(()) => Ok(More::Arrived),
-            Err(Fault::ClientGone) => Err(Broken::Client),
-            Err(_) if self.tap.finished() => Ok(More::Ended),
-            Err(Fault::Timeout) => {
+        let limit_ms = if self.marked_end { AFTER_END_MS } else { 0 };
+        let fault = match read_body(x, &mut self.inflow, limit_ms).await {
+            Ok(()) => return Ok(More::Arrived),
+            Err(Fault::ClientGone) => return Err(Broken::Client),
+            Err(fault) => fault,
+        };
+        self.take_rest(0);
+        match fault {
+            _ if self.is_complete() => Ok(More::Ended),
+            Fault::Timeout => {
                 self.break_off(x, "The provider stopped sending in the middle of its answer.").await
             }
-            Err(_) => {
-                self.break_off(x, "The provider closed the connection in the middle of its answer.").await
-            }
+            _ => self.break_off(x, "The provider closed the connection in the middle of its answer.").await,
         }
     }
 
     /// Tells the client in its own dialect that the answer is not whole, and ends it so that no client can miss it.
     async fn break_off<A: Answer>(&self, x: &mut Exchange<'_, '_, A>, message: &str) -> Result<More, Broken> {
+        if self.failed {
+            // The provider has said why, in words of its own.
+            x.answer.break_off(&[]).await;
+            return Err(Broken::Answer);
+        }
         let mut event = Vec::new();
         let number = self.tap.next_sequence_number();
         openai_stream_error(&mut event, self.endpoint, ErrorKind::UpstreamTruncated, message, number);
