@@ -88,7 +88,11 @@ fn trim_end_slowly(mut bytes: &[u8]) -> &[u8] {
 #[inline(always)]
 pub(crate) fn is_text<const N: usize>(text: &[u8], lower: &[u8; N]) -> bool {
     let Some((text, [])) = text.split_first_chunk::<N>() else { return false };
-    text.iter().zip(lower).fold(0, |difference, (&byte, &lower)| difference | ((byte | 0x20) ^ lower)) == 0
+    let mut difference = 0;
+    for i in 0..N {
+        difference |= (text[i] | 0x20) ^ lower[i];
+    }
+    difference == 0
 }
 
 /// The members of a comma-separated list, trimmed, without the empty ones (RFC 9110 section 5.6.1).

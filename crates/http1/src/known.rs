@@ -109,10 +109,14 @@ impl Entry {
     /// Setting the case bit is exact because no control character and no byte above 0x7f turns into a letter or a hyphen
     /// that way, and a head's lines hold no controls but the tab.
     #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a zip of three is not inlined at every setting, and this is hot"
+    )]
     fn matches(&self, padded: &[u8; NAME_BYTES], len: usize) -> bool {
         let mut difference = 0;
-        for ((&byte, &name), &mask) in padded.iter().zip(&self.name).zip(&self.mask) {
-            difference |= ((byte | CASE) ^ name) & mask;
+        for i in 0..NAME_BYTES {
+            difference |= ((padded[i] | CASE) ^ self.name[i]) & self.mask[i];
         }
         (difference == 0) & (len == self.len)
     }

@@ -120,3 +120,23 @@ fn mask_of_tail(tail: &[u8]) -> u64 {
     block[..tail.len()].copy_from_slice(tail);
     controls(&block)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Resuming where the search ended is what keeps a sender of single bytes from costing the square of them.
+    #[test]
+    fn no_byte_is_searched_twice() {
+        let head = b"GET / HTTP/1.1\r\nA: a value that goes on for more than one block, as long ones do, and then ends\r";
+        let mut position = Position::START;
+        for len in 0..=head.len() {
+            let mut lines = Lines::resume(&head[..len], position);
+            while lines.cut().expect("nothing is wrong").is_some() {}
+            position = lines.position();
+            let waits_for_line_feed = head[..len].ends_with(b"\r");
+            assert_eq!(position.searched, len - usize::from(waits_for_line_feed), "{len}");
+        }
+        assert_eq!(position.next, 16);
+    }
+}

@@ -167,6 +167,16 @@ fn a_clock_that_jumps_does_not_lock_anybody_out() {
     assert_eq!(drain(&bucket, 100, 30 * hour - 1_000), 0, "a step back grants nothing");
 }
 
+/// The word that stands for an untouched bucket is also an instant; a bucket that is full again at it is not untouched.
+#[test]
+fn a_bucket_that_is_full_at_the_reserved_instant_is_not_taken_for_untouched() {
+    let now = (1 << 60) - PERIOD_NS;
+    let bucket = TokenBucket::new();
+    assert_eq!(drain(&bucket, 1, now), 1);
+    assert_eq!(drain(&bucket, 1, now + PERIOD_NS / 2), 0);
+    assert_eq!(drain(&bucket, 1, now + PERIOD_NS), 1);
+}
+
 /// What happens next to a bucket.
 #[derive(Clone, Debug)]
 enum Step {
