@@ -84,10 +84,42 @@ create table usage_rollup (
 ) strict, without rowid;
 `;
 
+/** The same sums per hour, beginning with what there is. */
+const USAGE_BY_HOUR = `
+create table usage_rollup_hour (
+  minute integer not null,
+  key_id integer not null,
+  model_id integer not null,
+  provider_id integer not null,
+  route integer not null,
+  status_class integer not null,
+  requests integer not null,
+  input_tokens integer not null,
+  cached_input_tokens integer not null,
+  cache_write_tokens integer not null,
+  output_tokens integer not null,
+  reasoning_tokens integer not null,
+  errors integer not null,
+  aborted integer not null,
+  estimated integer not null,
+  duration_us integer not null,
+  gateway_us integer not null,
+  primary key (minute, key_id, model_id, provider_id, route, status_class)
+) strict, without rowid;
+
+insert into usage_rollup_hour
+  select minute / 60 * 60, key_id, model_id, provider_id, route, status_class,
+    sum(requests), sum(input_tokens), sum(cached_input_tokens), sum(cache_write_tokens), sum(output_tokens),
+    sum(reasoning_tokens), sum(errors), sum(aborted), sum(estimated), sum(duration_us), sum(gateway_us)
+  from usage_rollup
+  group by 1, 2, 3, 4, 5, 6;
+`;
+
 /** One step; its version is its place in the list, from 1. Never edited once released, only appended to. */
 export const MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [
   { name: 'labels, virtual keys and facts', sql: GOVERNANCE },
   { name: 'usage segments and rollups', sql: USAGE },
+  { name: 'rollups by hour', sql: USAGE_BY_HOUR },
 ];
 
 /** The database cannot be used by this version of the program. */

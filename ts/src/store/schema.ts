@@ -57,9 +57,9 @@ export interface UsageSegmentTable {
   records: Uint8Array;
 }
 
-/** Sums per minute, key, model, provider, route and status class. */
+/** Sums per minute (or hour), key, model, provider, route and status class. */
 export interface UsageRollupTable {
-  /** Minutes since 1970. */
+  /** Minutes since 1970, the first of the interval. */
   minute: number;
   key_id: number;
   model_id: number;
@@ -88,4 +88,5 @@ export interface Schema {
   usage_boot: UsageBootTable;
   usage_segment: UsageSegmentTable;
   usage_rollup: UsageRollupTable;
+  usage_rollup_hour: UsageRollupTable;
 }

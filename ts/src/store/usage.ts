@@ -2,18 +2,9 @@
  * The usage ledger. Its writes run many times a second, so they use prepared statements inside one synchronous
  * transaction on the connection that Kysely hands out. Reports and lists are read in a process of their own.
  */
-import {
-  type ExpressionBuilder,
-  type Kysely,
-  sql,
-  type SqlBool,
-  type Expression,
-  type Compilable,
-} from 'kysely';
+import type { Compilable, Kysely } from 'kysely';
 import type {
   Boot,
-  Dimension,
-  Interval,
   NewSegment,
   RollupQuery,
   RollupRow,
@@ -21,8 +12,9 @@ import type {
   StoredSegment,
   UsageLedger,
 } from '../usage/ports.js';
-import { ROLLUP_KEYS, ROLLUP_SUMS, type RollupSum, type RollupTable } from '../usage/rollup-table.js';
+import { ROLLUP_KEYS, ROLLUP_SUMS, type RollupTable } from '../usage/rollup-table.js';
 import type { Reader } from './reader.js';
+import { MINUTES_PER_HOUR, reportQuery, type ReportRow, reportRow } from './report.js';
 import type { Schema } from './schema.js';
 import type { SqliteConnection, SqlStatement, SqlValue } from './sqlite.js';
 
@@ -32,17 +24,18 @@ import type { SqliteConnection, SqlStatement, SqlValue } from './sqlite.js';
  */
 export const MAX_SEGMENT_SPAN_MS = 3_600_000;
 
-const INTERVAL_MINUTES: Record<Interval, number> = { minute: 1, hour: 60, day: 1_440 };
-
 const INSERT_SEGMENT = `insert into usage_segment (boot, sequence, first_ms, last_ms, count, records)
   values (?, ?, ?, ?, ?, ?) on conflict (boot, sequence) do nothing`;
 
-const columns: readonly string[] = [...ROLLUP_KEYS, ...ROLLUP_SUMS];
-const ADD_ROLLUP = `insert into usage_rollup (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})
-  on conflict (${ROLLUP_KEYS.join(', ')}) do update set
-  ${ROLLUP_SUMS.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ')}`;
-
 const ADVANCE_BOOT = 'update usage_boot set rolled_sequence = ? where id = ? and rolled_sequence = ?';
+
+/** Adds sums to a table that has the rollups' columns; in both tables `minute` is the first of the interval. */
+function addRollup(table: 'usage_rollup' | 'usage_rollup_hour'): string {
+  const columns: readonly string[] = [...ROLLUP_KEYS, ...ROLLUP_SUMS];
+  const sums = ROLLUP_SUMS.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ');
+  return `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})
+    on conflict (${ROLLUP_KEYS.join(', ')}) do update set ${sums}`;
+}
 
 /** The ledger in SQLite. */
 export class SqliteUsageLedger implements UsageLedger {
@@ -95,30 +88,19 @@ export class SqliteUsageLedger implements UsageLedger {
   addRollups(bootId: number, from: number, to: number, rollups: RollupTable): Promise<boolean> {
     return this.inTransaction(() => {
       if (this.statement(ADVANCE_BOOT).run([to, bootId, from]) !== 1) return false;
-      const add = this.statement(ADD_ROLLUP);
-      rollups.forEach((key, sums) => add.run([...key, ...sums]));
+      const addMinute = this.statement(addRollup('usage_rollup'));
+      const addHour = this.statement(addRollup('usage_rollup_hour'));
+      rollups.forEach(([minute = 0, ...key], sums) => {
+        addMinute.run([minute, ...key, ...sums]);
+        addHour.run([minute - (minute % MINUTES_PER_HOUR), ...key, ...sums]);
+      });
       return true;
     });
   }
 
   async queryRollups(query: RollupQuery): Promise<RollupRow[]> {
-    const bucket = query.interval ? intervalStart(INTERVAL_MINUTES[query.interval]) : null;
-    let select = this.db
-      .selectFrom('usage_rollup')
-      .select(query.groupBy)
-      .select((of) =>
-        ROLLUP_SUMS.map((sum) => of.fn.coalesce(of.fn.sum<number>(sum), sql<number>`0`).as(sum)),
-      )
-      .where('minute', '>=', query.fromMinute)
-      .where('minute', '<', query.toMinute)
-      .where((of) => of.and(filters(of, query.filter)))
-      .limit(query.limit)
-      .offset(query.offset);
-    if (bucket) select = select.select(bucket.as('bucket')).groupBy('bucket').orderBy('bucket');
-    select = select.orderBy('requests', 'desc');
-    for (const dimension of query.groupBy) select = select.groupBy(dimension).orderBy(dimension);
-    const rows = (await this.read(select)) as (Record<Dimension | RollupSum, number> & { bucket?: number })[];
-    return rows.filter((row) => row.requests > 0).map((row) => rollupRow(row, query.groupBy));
+    const found = (await this.read(reportQuery(this.db, query))) as ReportRow[];
+    return found.flatMap((row) => reportRow(row, query.groupBy) ?? []);
   }
 
   async querySegments(query: SegmentQuery): Promise<StoredSegment[]> {
@@ -200,27 +182,4 @@ function segment(row: {
   const { id, sequence, count } = row;
   const records = new Uint8Array(row.records instanceof Uint8Array ? row.records.buffer : row.records);
   return { id, sequence, firstMs: row.first_ms, lastMs: row.last_ms, count, records };
-}
-
-/** First minute of the interval a rollup lies in. The length is one of ours, so it may stand in the text. */
-function intervalStart(minutes: number) {
-  const length = sql.lit(minutes);
-  return sql<number>`minute / ${length} * ${length}`;
-}
-
-function filters(
-  of: ExpressionBuilder<Schema, 'usage_rollup'>,
-  filter: RollupQuery['filter'],
-): Expression<SqlBool>[] {
-  const wanted = Object.entries(filter) as [Dimension, readonly number[]][];
-  return wanted.map(([dimension, values]) => of(dimension, 'in', values));
-}
-
-function rollupRow(
-  row: Record<Dimension | RollupSum, number> & { bucket?: number },
-  groupBy: readonly Dimension[],
-): RollupRow {
-  const group = Object.fromEntries(groupBy.map((dimension) => [dimension, row[dimension]]));
-  const sums = Object.fromEntries(ROLLUP_SUMS.map((sum) => [sum, row[sum]])) as Record<RollupSum, number>;
-  return { minute: row.bucket ?? null, group, sums };
 }

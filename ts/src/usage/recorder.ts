@@ -2,8 +2,8 @@
  * Takes finished requests from the data plane and keeps them.
  *
  * Every few hundred milliseconds the records waiting there are drained as one buffer. The buffer is stored as it came (a
- * *segment*, for the list of requests) and summed in memory into rollups (for reports), which are written every few
- * seconds. Rollups need not share a transaction with the segments they sum: the run's *rolled sequence* is moved in the
+ * *segment*, for the list of requests) and summed in memory into rollups (for reports), which are written twice a
+ * minute. Rollups need not share a transaction with the segments they sum: the run's *rolled sequence* is moved in the
  * transaction that adds them, and segments beyond it are summed again when a run ends badly. Every record is so counted
  * exactly once, while rows with thousands of different keys are not rewritten five times a second.
  *
@@ -25,7 +25,7 @@ const MAX_RECORDS_PER_SEGMENT = 16_384;
 const MAX_SEGMENTS_PER_DRAIN = 8;
 
 /** Time between two writes of rollups: an upsert costs 4 µs, so thousands of busy keys are better written rarely. */
-const ROLLUP_INTERVAL_MS = 10_000;
+const ROLLUP_INTERVAL_MS = 30_000;
 
 /** Rollups are written early beyond this many, to keep each write short. */
 const MAX_PENDING_ROLLUPS = 32_768;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { pino } from 'pino';
+import { expect } from 'vitest';
 import {
   type AdminApp,
   type AdminDependencies,
@@ -117,6 +118,16 @@ function standIn<T extends object>(current: () => T): T {
   return new Proxy({} as T, { get });
 }
 
+/** Whatever a route answers must stand in the OpenAPI document. */
+function expectDocumented(app: AdminApp, method: string, url: string, status: number): void {
+  const { paths } = app.swagger() as unknown as {
+    paths: Record<string, Record<string, { responses: object }>>;
+  };
+  const path = url.replace(/\?.*/, '').replace(/\/keys\/[^/]+/, '/keys/{id}');
+  const operation = paths[path]?.[method.toLowerCase()];
+  if (operation) expect(Object.keys(operation.responses), `${method} ${url}`).toContain(String(status));
+}
+
 export async function harness(options: Partial<AdminOptions> = {}): Promise<Harness> {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-admin-'));
   const freshStore = () => openStore(mkdtempSync(join(dir, 'data-')));
@@ -156,13 +167,16 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
     log,
     now: NOW,
     flushes: 0,
-    call: (method = 'GET', url, body) =>
-      app.inject({
+    call: async (method = 'GET', url, body) => {
+      const answer = await app.inject({
         method,
         url,
         headers: { authorization: `Bearer ${TOKEN}` },
         ...(body !== undefined && { payload: body as object }),
-      }),
+      });
+      expectDocumented(app, method, url, answer.statusCode);
+      return answer;
+    },
     reset: async () => {
       await self.store.close();
       self.store = await freshStore();

@@ -73,11 +73,32 @@ describe('migrations', () => {
     await migrated.close();
   });
 
+  it('sum by hour what was summed by minute before', async () => {
+    const oldDir = mkdtempSync(join(dir, 'old-'));
+    const old = openDatabase(oldDir);
+    migrate(old.connection, old.path, 2);
+    for (const minute of [59, 60, 61, 119, 120]) {
+      old.connection.exec(
+        `insert into usage_rollup values (${minute}, 1, 2, 3, 1, 0, 10, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)`,
+      );
+    }
+    old.connection.raw.close();
+    const migrated = await openStore(oldDir);
+    const range = { fromMinute: 0, toMinute: 180, groupBy: [], filter: {}, limit: 9, offset: 0 } as const;
+    const rows = await migrated.usage.queryRollups({ ...range, interval: 'hour' });
+    expect(rows.map(({ minute, sums }) => [minute, sums.requests])).toEqual([
+      [0, 10],
+      [60, 30],
+      [120, 10],
+    ]);
+    await migrated.close();
+  });
+
   it('refuse a newer database and leave it alone', async () => {
     const newer = openDatabase(dir);
     newer.connection.exec(`pragma user_version = ${MIGRATIONS.length + 1}`);
     await expect(openStore(dir)).rejects.toThrow(IncompatibleDatabase);
-    await expect(openStore(dir)).rejects.toThrow(/schema version 3.*knows up to 2.*newer sluice/);
+    await expect(openStore(dir)).rejects.toThrow(/schema version 4.*knows up to 3.*newer sluice/);
     expect(newer.connection.pragmaNumber('user_version')).toBe(MIGRATIONS.length + 1);
     newer.connection.raw.close();
   });

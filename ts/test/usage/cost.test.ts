@@ -12,9 +12,9 @@ const BUDGET_US_PER_RECORD = 0.7;
 const BATCH = 6_000;
 const DRAIN_MS = 200;
 /** Drains measured together: as many as lie between two writes of rollups. */
-const DRAINS_PER_ROUND = 50;
+const DRAINS_PER_ROUND = 150;
 /** The cheapest round counts, since whatever else runs on the machine only ever adds. */
-const ROUNDS = 4;
+const ROUNDS = 3;
 
 let dir: string;
 let store: Store;

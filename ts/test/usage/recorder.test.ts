@@ -73,7 +73,7 @@ describe('recorder', () => {
     await recorder.drain();
     expect(await segments()).toEqual([3, 2]);
     expect(await totals()).toBeUndefined();
-    now += 10_000;
+    now += 30_000;
     await recorder.drain();
     expect(await totals()).toMatchObject({ requests: 5, input_tokens: 500, output_tokens: 100 });
     expect(recorder.counters()).toMatchObject({ records: 5, pendingBytes: 0, writeFailures: 0 });
@@ -224,7 +224,7 @@ describe('a store that cannot be written', () => {
     expect(writeFailures).toBeLessThan(25);
     expect(errors.length).toBeGreaterThanOrEqual(writeFailures);
     ledger.broken = false;
-    now += 10_000;
+    now += 40_000;
     await recorder.drain();
     expect(await totals()).toMatchObject({ requests: 300 });
     expect(await segments()).toHaveLength(300);
