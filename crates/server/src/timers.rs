@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 /// How late a deadline may fire; never early, since one tick is added to what is asked for.
 const TICK: Duration = Duration::from_millis(TICK_MS);
-const TICK_MS: u64 = 10;
+const TICK_MS: u64 = 50;
 
 const NEVER: u64 = u64::MAX;
 
