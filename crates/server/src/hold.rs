@@ -166,8 +166,9 @@ async fn hold_document<A: Answer>(
     mut inflow: Inflow,
     provider: &ProviderPlan,
 ) -> Result<(Held, Verdict), Fault> {
-    if inflow.remaining_length().is_some_and(|length| length > x.plan.plan().settings.max_response_body_bytes)
-    {
+    let arrived = (inflow.bytes.len() - x.upstream_head.head_len) as u64;
+    let length = arrived.saturating_add(inflow.remaining_length().unwrap_or(0));
+    if length > x.plan.plan().settings.max_response_body_bytes {
         return Err(Fault::Invalid("the provider's answer is longer than this gateway passes on"));
     }
     read_held(x, &mut inflow, provider).await?;
