@@ -12,6 +12,10 @@
 )]
 mod arch;
 
+/// The portable version is checked against the native one wherever the tests run.
+#[cfg(test)]
+mod portable;
+
 /// Bytes looked at in one step of a long run.
 pub(super) const BLOCK: usize = 64;
 
@@ -119,6 +123,40 @@ mod tests {
                     assert_eq!(has_non_ascii_short(lane), byte >= 0x80);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_portable_version_marks_the_same() {
+        for byte in 0..=255_u8 {
+            let mut next = byte;
+            let bytes: [u8; LANE] = std::array::from_fn(|_| {
+                next = next.wrapping_add(37);
+                next
+            });
+            let (native, plain) = (arch::load(&bytes), portable::load(&bytes));
+            let pairs = [
+                (arch::text(native), portable::text(plain)),
+                (arch::structural(native), portable::structural(plain)),
+                (arch::equals(native, byte), portable::equals(plain, byte)),
+                (
+                    arch::or(arch::text(native), arch::structural(native)),
+                    portable::or(portable::text(plain), portable::structural(plain)),
+                ),
+                (
+                    arch::and(arch::text(native), arch::structural(native)),
+                    portable::and(portable::text(plain), portable::structural(plain)),
+                ),
+            ];
+            for (native, plain) in pairs {
+                assert_eq!(arch::mask16(native), portable::mask16(plain), "{bytes:?}");
+                assert_eq!(arch::non_ascii(native), portable::non_ascii(plain), "{bytes:?}");
+            }
+            let (native, plain) = (arch::text(native), portable::text(plain));
+            assert_eq!(arch::is_zero(native), portable::is_zero(plain));
+            let zero = (arch::text(arch::load(b"................")), portable::text(*b"................"));
+            let natives = [native, zero.0, native, zero.0];
+            assert_eq!(arch::mask64(natives), portable::mask64([plain, zero.1, plain, zero.1]));
         }
     }
 
