@@ -161,17 +161,24 @@ fn not_looked_into<A>(x: &Exchange<'_, '_, A>, inflow: Inflow) -> (Held, Verdict
     (Held { inflow, body: HeldBody::Opaque, head, whole }, Verdict::Deliver)
 }
 
-async fn hold_document<A: Answer>(
-    x: &mut Exchange<'_, '_, A>,
-    mut inflow: Inflow,
-    provider: &ProviderPlan,
-) -> Result<(Held, Verdict), Fault> {
+/// Refuses a body that is, or says it will be, longer than is passed on.
+fn check_length<A>(x: &Exchange<'_, '_, A>, inflow: &Inflow) -> Result<(), Fault> {
     let arrived = (inflow.bytes.len() - x.upstream_head.head_len) as u64;
     let length = arrived.saturating_add(inflow.remaining_length().unwrap_or(0));
     if length > x.plan.plan().settings.max_response_body_bytes {
         return Err(Fault::Invalid("the provider's answer is longer than this gateway passes on"));
     }
+    Ok(())
+}
+
+async fn hold_document<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    mut inflow: Inflow,
+    provider: &ProviderPlan,
+) -> Result<(Held, Verdict), Fault> {
+    check_length(x, &inflow)?;
     read_held(x, &mut inflow, provider).await?;
+    check_length(x, &inflow)?;
     let (head, whole) = (HeldHead::of(x.upstream_head), inflow.is_done());
     let body = &inflow.bytes[x.upstream_head.head_len..];
     if !body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'{') {

@@ -154,9 +154,17 @@ fn an_answer_over_its_limit_is_refused_or_broken_off() {
         (gateway.chat(CHAT).status, gateway.record().error()),
         (502, Some(ErrorKind::UpstreamInvalid))
     );
-    let chunks = Upstream::answering(chunked(&over, 10_000));
-    let gateway = Gateway::before_with(&[&chunks], &limit);
-    let answer = gateway.chat(CHAT);
+    // What is held whole can still be refused; what has begun can only be broken off.
+    let (just_over, far_over) = (chunked(&over, 10_000), chunked(&document_of(300_000), 10_000));
+    let held = Upstream::answering(just_over);
+    assert_eq!(Gateway::before_with(&[&held], &limit).chat(CHAT).status, 502);
+    let begun = Upstream::start(move |stream, _| {
+        stream.write_all(&far_over[..90_000]).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        let _ = stream.write_all(&far_over[90_000..]);
+        Keep::Close
+    });
+    let answer = Gateway::before_with(&[&begun], &limit).chat(CHAT);
     assert_eq!((answer.status, answer.whole, answer.body.len() <= 100_000), (200, false, true));
     for bytes in [json_answer("200 OK", &fits), chunked(&fits, 10_000)] {
         let upstream = Upstream::answering(bytes);
