@@ -42,7 +42,7 @@ head_errors! {
     /// The target is none of `/path`, `http(s)://host/path`, and `*` for OPTIONS.
     Target = 400, "the request target is not a path or an absolute http URI";
     /// The path could be read in two ways: `//`, dot segments, `;`, `\`, raw non-ASCII, or an escape of something that
-    /// is written plainly or not at all.
+    /// is written plainly or not at all. An escaped slash is let through in one place, the name in `/v1/models/name`.
     Path = 400, "the path is not in its one canonical form";
     /// The query has a byte or an escape that does not belong there.
     Query = 400, "the query has a character that must be percent-encoded";

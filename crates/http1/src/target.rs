@@ -68,7 +68,10 @@ fn path_len(rest: &[u8]) -> Result<usize, HeadError> {
             byte if is(byte, PATH) => 1,
             b'/' if !starts_bad_segment(&rest[at + 1..]) => 1,
             b'.' => 1,
-            b'%' => escaped_len(&rest[at..]).ok_or(HeadError::Path)?,
+            b'%' => {
+                let len = escaped_len(&rest[at..]).or_else(|| slash_in_name(rest, at));
+                len.ok_or(HeadError::Path)?
+            }
             b'?' => break,
             _ => return Err(HeadError::Path),
         };
@@ -101,6 +104,18 @@ fn escaped_len(rest: &[u8]) -> Option<usize> {
         *slot = unescape(rest.get(3 * i..)?)?;
     }
     core::str::from_utf8(&character[..len]).is_ok().then_some(3 * len)
+}
+
+/// The path whose last segment is the name of a model. Names hold slashes, and clients escape them.
+const MODEL: &[u8] = b"/v1/models/";
+
+/// Length of the escaped slash at `at`, where it is a part of a name and nothing else: in the last segment of [`MODEL`].
+/// The path keeps it escaped, so whoever routes by it sees one segment; only the look-up of the name decodes it.
+#[cold]
+fn slash_in_name(path: &[u8], at: usize) -> Option<usize> {
+    let is_last = !path[at..].iter().take_while(|&&byte| byte != b'?').any(|&byte| byte == b'/');
+    (at > MODEL.len() && path.starts_with(MODEL) && is_last && unescape(&path[at..]) == Some(b'/'))
+        .then_some(3)
 }
 
 /// Bytes of the UTF-8 sequence that `first` begins.

@@ -120,6 +120,8 @@ fn paths() {
         "/v1/chat/completions",
         "/v1/models/gpt-4.1",
         "/v1/models/ft:gpt-4o:org::id",
+        "/v1/models/openai%2Fgpt-4o",
+        "/v1/models/%40cf%2fmeta%2fllama-3",
         "/...",
         "/.a",
         "/a.",
