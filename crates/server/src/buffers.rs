@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut, Range};
 
 /// Sizes of the classes in bytes, and how many of each a thread keeps. The largest are rare and go back to the system.
-const CLASSES: [(usize, usize); 4] = [(16 << 10, 256), (64 << 10, 64), (256 << 10, 24), (1 << 20, 2)];
+const CLASSES: [(usize, usize); 4] = [(16 << 10, 512), (64 << 10, 128), (256 << 10, 64), (1 << 20, 4)];
 
 /// The size a buffer has that was asked for without a known need.
 pub(crate) const DEFAULT_BYTES: usize = CLASSES[0].0;
