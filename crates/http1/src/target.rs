@@ -62,16 +62,20 @@ fn has_scheme(target: &[u8], scheme: &[u8]) -> bool {
 /// Length of the path at the start of `rest`, which ends at a question mark or with `rest`.
 #[inline]
 fn path_len(rest: &[u8]) -> Result<usize, HeadError> {
-    let mut at = 0;
+    let (mut at, mut slashes, mut in_name) = (0, 0, false);
     while let Some(&byte) = rest.get(at) {
         at += match byte {
             byte if is(byte, PATH) => 1,
-            b'/' if !starts_bad_segment(&rest[at + 1..]) => 1,
-            b'.' => 1,
-            b'%' => {
-                let len = escaped_len(&rest[at..]).or_else(|| slash_in_name(rest, at));
-                len.ok_or(HeadError::Path)?
+            b'/' if !in_name && !starts_bad_segment(&rest[at + 1..]) => {
+                slashes += 1;
+                1
             }
+            b'.' => 1,
+            b'%' if slashes == MODEL_SLASHES && is_slash_in_name(rest, at) => {
+                in_name = true;
+                3
+            }
+            b'%' => escaped_len(&rest[at..]).ok_or(HeadError::Path)?,
             b'?' => break,
             _ => return Err(HeadError::Path),
         };
@@ -79,14 +83,34 @@ fn path_len(rest: &[u8]) -> Result<usize, HeadError> {
     Ok(at)
 }
 
-/// Whether the segment that starts here is a dot segment, or empty though another one follows.
+/// Whether the segment that starts here is a dot segment, or empty though another one follows. An escaped slash ends a
+/// segment too: where it is let through, somebody may decode it.
 #[inline]
 fn starts_bad_segment(rest: &[u8]) -> bool {
+    let ends = |rest: &[u8]| matches!(rest, [] | [b'/' | b'?', ..]) || starts_with_escaped_slash(rest);
     match rest {
         [b'/', ..] => true,
-        [b'.', b'.', rest @ ..] | [b'.', rest @ ..] => matches!(rest, [] | [b'/' | b'?', ..]),
-        _ => false,
+        [b'.', b'.', rest @ ..] | [b'.', rest @ ..] => ends(rest),
+        _ => starts_with_escaped_slash(rest),
     }
+}
+
+#[inline]
+fn starts_with_escaped_slash(rest: &[u8]) -> bool {
+    matches!(rest, [b'%', b'2', b'f' | b'F', ..])
+}
+
+/// The path whose last segment is the name of a model. Names hold slashes, and clients escape them.
+const MODEL: &[u8] = b"/v1/models/";
+
+/// Slashes of [`MODEL`]: so many lie before its last segment, and no more.
+const MODEL_SLASHES: usize = 3;
+
+/// Whether an escaped slash stands at `at` and may: within the last segment of [`MODEL`]. The path keeps it escaped, so
+/// whoever routes by it sees one segment; only the look-up of the name decodes it.
+#[cold]
+fn is_slash_in_name(path: &[u8], at: usize) -> bool {
+    starts_with_escaped_slash(&path[at..]) && path.starts_with(MODEL) && !starts_bad_segment(&path[at + 3..])
 }
 
 /// Length of the escaped character at the start of `rest`, where escaping it was right: a byte of ASCII that may not
@@ -104,18 +128,6 @@ fn escaped_len(rest: &[u8]) -> Option<usize> {
         *slot = unescape(rest.get(3 * i..)?)?;
     }
     core::str::from_utf8(&character[..len]).is_ok().then_some(3 * len)
-}
-
-/// The path whose last segment is the name of a model. Names hold slashes, and clients escape them.
-const MODEL: &[u8] = b"/v1/models/";
-
-/// Length of the escaped slash at `at`, where it is a part of a name and nothing else: in the last segment of [`MODEL`].
-/// The path keeps it escaped, so whoever routes by it sees one segment; only the look-up of the name decodes it.
-#[cold]
-fn slash_in_name(path: &[u8], at: usize) -> Option<usize> {
-    let is_last = !path[at..].iter().take_while(|&&byte| byte != b'?').any(|&byte| byte == b'/');
-    (at > MODEL.len() && path.starts_with(MODEL) && is_last && unescape(&path[at..]) == Some(b'/'))
-        .then_some(3)
 }
 
 /// Bytes of the UTF-8 sequence that `first` begins.
