@@ -1,7 +1,7 @@
 //! Strings: skipping them fast, and decoding the few that are read.
 
 use super::JsonErrorKind;
-use super::simd::{self, BLOCK, LANE};
+use super::simd::{self, BLOCK, LANE, TextBlocks};
 
 /// What was seen while skipping strings.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,17 +59,50 @@ pub(crate) fn text_end(bytes: &[u8], at: usize) -> TextEnd {
     }
 }
 
+/// Text of which at least so much may follow is worth a dispatch.
+#[cfg(target_arch = "x86_64")]
+const WORTH_A_DISPATCH: usize = 4 * BLOCK;
+
 /// `STRICT` text is checked; other text is only followed to its end.
-fn skip_long<const STRICT: bool>(
+fn skip_long<const STRICT: bool>(bytes: &[u8], at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+    #[cfg(target_arch = "x86_64")]
+    if bytes.len() - at.min(bytes.len()) >= WORTH_A_DISPATCH {
+        if std::is_x86_feature_detected!("avx512bw") {
+            // SAFETY: the processor has what the function needs.
+            return unsafe { skip_avx512::<STRICT>(bytes, at, seen) };
+        }
+        if std::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has what the function needs.
+            return unsafe { skip_avx2::<STRICT>(bytes, at, seen) };
+        }
+    }
+    skip_blocks::<simd::Base, STRICT>(bytes, at, seen)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn skip_avx512<const STRICT: bool>(bytes: &[u8], at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+    skip_blocks::<simd::wide::Avx512, STRICT>(bytes, at, seen)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn skip_avx2<const STRICT: bool>(bytes: &[u8], at: usize, seen: &mut Seen) -> Result<usize, JsonErrorKind> {
+    skip_blocks::<simd::wide::Avx2, STRICT>(bytes, at, seen)
+}
+
+#[inline(always)]
+fn skip_blocks<T: TextBlocks, const STRICT: bool>(
     bytes: &[u8],
     mut at: usize,
     seen: &mut Seen,
 ) -> Result<usize, JsonErrorKind> {
     while let Some(block) = block::<BLOCK>(bytes, at) {
+        let marks = T::marks(block);
         if STRICT {
-            seen.non_ascii |= simd::has_non_ascii(block);
+            seen.non_ascii |= marks.non_ascii;
         }
-        let mut stops = simd::text_stops(block);
+        let mut stops = marks.stops;
         let mut place = BLOCK;
         while stops != 0 {
             place = stops.trailing_zeros() as usize;
