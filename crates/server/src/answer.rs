@@ -88,7 +88,7 @@ pub(crate) async fn send_refusal(
     if refusal.kind == sluice_types::ErrorKind::Unauthenticated {
         out.extend_from_slice(b"www-authenticate: Bearer\r\n");
     }
-    let retry: &[u8] = if refusal.kind.retryable_by_client() { b"true" } else { b"false" };
+    let retry: &[u8] = if refusal.is_worth_a_retry() { b"true" } else { b"false" };
     out.extend_from_slice(b"x-should-retry: ");
     out.extend_from_slice(retry);
     out.extend_from_slice(b"\r\n");

@@ -123,7 +123,8 @@ fn admit<A>(x: &mut Exchange<'_, '_, A>, view: &RequestView) -> Result<(), Refus
     // Booked in the end only if the provider reports nothing; until it answers, nothing is known to have been used.
     let Some(key) = x.settlement.key() else { return Ok(()) };
     let key = x.plan.plan().keys.get(key);
-    let reserve = u64::from(input_tokens) + view.max_output_tokens.unwrap_or(0);
+    let output_tokens = view.max_output_tokens.unwrap_or(0).saturating_mul(view.n);
+    let reserve = u64::from(input_tokens).saturating_add(output_tokens);
     let now_ns = x.worker.monotonic_ns(x.settlement.latest());
     match key.state.admit(&key.limits, reserve, now_ns) {
         Ok(admitted) => {

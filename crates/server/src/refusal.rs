@@ -42,6 +42,15 @@ impl Refusal {
         self.retry_after_s = Some(retry_after_ns.div_ceil(1_000_000_000).max(1));
         self
     }
+
+    /// Whether the client's SDK should try again. A limit that names no time is one the request will never fit.
+    pub(crate) fn is_worth_a_retry(&self) -> bool {
+        let is_limit = matches!(
+            self.kind,
+            ErrorKind::RequestRateLimited | ErrorKind::TokenRateLimited | ErrorKind::ConcurrencyLimited
+        );
+        self.kind.retryable_by_client() && (self.retry_after_s.is_some() || !is_limit)
+    }
 }
 
 /// Why a request ended without a whole answer.
