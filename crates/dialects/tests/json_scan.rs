@@ -138,7 +138,7 @@ fn refuses_what_the_grammar_does_not_allow() {
 #[test]
 fn refuses_offences_wherever_they_stand_in_a_string() {
     for before in 0..200 {
-        for after in [0, 1, 5, 15, 16, 63, 64, 100] {
+        for after in [0, 1, 5, 15, 16, 63, 64, 100, 300] {
             let body = |offence: &[u8]| {
                 [b"{\"a\":\"", &vec![b'x'; before][..], offence, &vec![b'y'; after], b"\"}"].concat()
             };
@@ -146,7 +146,7 @@ fn refuses_offences_wherever_they_stand_in_a_string() {
             assert_eq!(refusal(&body(b"\\q")), (Kind::InvalidEscape, before + 6));
             assert_eq!(refusal(&body(b"\\u00zz")), (Kind::InvalidEscape, before + 6));
             assert_eq!(refusal(&body(b"\xc3\x28")), (Kind::InvalidUtf8, before + 6));
-            for fine in [&b"\\\\"[..], b"\\\"", b"\\u0000\\n", "é".as_bytes(), b"\x7f"] {
+            for fine in [&b"\\\\"[..], b"\\\"", b"\\u0000\\n", b"\\n\\\"\\\\\\\"", "é".as_bytes(), b"\x7f"] {
                 assert!(scan_object(&body(fine), &WANTED).is_ok(), "{before} {after} {fine:?}");
             }
         }
