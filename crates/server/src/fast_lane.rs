@@ -374,7 +374,8 @@ fn next_after(body: BodyState, head: &RequestHead, request: &Request) -> Next {
     }
 }
 
-fn head_refusal(error: HeadError) -> Refusal {
+/// The answer to a head that is not read.
+pub(crate) fn head_refusal(error: HeadError) -> Refusal {
     let kind = match error.status() {
         431 => ErrorKind::HeadTooLarge,
         417 => ErrorKind::ExpectationFailed,

@@ -4,27 +4,27 @@
 //! exchange as the fast lane, so that no rule about requests exists twice. It is built for correctness; the lane that
 //! is built for speed is the other one.
 
+use std::cell::Cell;
 use std::convert::Infallible;
-use std::io;
+use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request as HttpRequest, Response, StatusCode};
+use http::{Request as HttpRequest, Response};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming};
-use hyper::rt::{Executor, ReadBufCursor};
+use hyper::body::{Body, Incoming};
 use sluice_http1::{Parse, RequestHead, ResponseHead};
 use sluice_types::ErrorKind;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::answer::{Answer, BodyLength, ClientGone, send_refusal};
+use crate::answer::send_refusal;
 use crate::buffers::Buffer;
 use crate::exchange::{self, Exchange, Request};
 use crate::gate::{self, Asked};
+use crate::h2_answer::{Frames, H2Answer, panic_answer};
+use crate::hyper_io::{LocalExecutor, Rewound, StreamEnd, TokioTimer};
 use crate::refusal::{Ended, Refusal};
 use crate::request_body::too_large;
 use crate::settle::Settlement;
@@ -45,19 +45,44 @@ const MAX_PENDING_RESETS: usize = 20;
 /// Bytes of answers buffered per stream.
 const MAX_SEND_BUFFER_BYTES: usize = 64 << 10;
 
-/// Frames of an answer on their way to the connection.
-const FRAMES_IN_FLIGHT: usize = 2;
-
 /// A silent connection is asked whether it lives after this, and closed when it does not say so in time.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Streams of one connection.
+#[derive(Debug, Default)]
+struct Streams {
+    open: Cell<usize>,
+    served: Cell<u32>,
+    /// One was opened since this was last looked at.
+    used: Cell<bool>,
+}
+
+/// Counts a stream for as long as it is served.
+struct Open(Rc<Streams>);
+
+impl Open {
+    fn new(streams: &Rc<Streams>) -> Self {
+        streams.open.set(streams.open.get() + 1);
+        streams.served.set(streams.served.get() + 1);
+        streams.used.set(true);
+        Self(Rc::clone(streams))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+    }
+}
+
 /// Serves a connection that speaks HTTP/2. `first_bytes` have been read from it already.
 pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, first_bytes: Buffer, peer: IpAddr) {
     let io = Rewound { stream, first_bytes };
+    let streams = Rc::new(Streams::default());
     let service = hyper::service::service_fn(|request| {
-        let worker = Rc::clone(worker);
-        async move { Ok::<_, Infallible>(begin(worker, request, peer).await) }
+        let (worker, open) = (Rc::clone(worker), Open::new(&streams));
+        async move { Ok::<_, Infallible>(begin(worker, request, peer, open).await) }
     });
     let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
     builder
@@ -68,52 +93,74 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, first_bytes: Buff
         .max_send_buf_size(MAX_SEND_BUFFER_BYTES)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+    let mut connection = pin!(builder.serve_connection(io, service));
     let timer = worker.timers.timer();
-    let mut told = false;
-    // A connection that breaks ends its streams, whose settlements say so.
-    let _ = timer
-        .limit(0, |cx| {
-            if worker.shared.is_draining() && !told {
-                told = true;
+    let mut closing = false;
+    loop {
+        let limits = limits(worker);
+        let limit_ms = if closing { limits.write_timeout_ms } else { limits.idle_timeout_ms };
+        let driven = timer.limit(limit_ms, |cx| {
+            let outcome = connection.as_mut().poll(cx);
+            let used_up = streams.served.get() >= limits.max_requests_per_connection;
+            if outcome.is_pending() && !closing && (used_up || worker.shared.is_draining()) {
+                closing = true;
                 connection.as_mut().graceful_shutdown();
+                return connection.as_mut().poll(cx).map(drop);
             }
-            connection.as_mut().poll(cx)
-        })
-        .await;
-}
-
-/// Starts the life of one request in a task of its own and waits for the head of its answer.
-async fn begin(worker: Rc<Worker>, request: HttpRequest<Incoming>, peer: IpAddr) -> Response<Frames> {
-    let (head_sender, head) = oneshot::channel();
-    let (body_sender, frames) = mpsc::channel(FRAMES_IN_FLIGHT);
-    let answer = H2Answer { head: Some(head_sender), body: body_sender, status: 200, out: Vec::new() };
-    tokio::task::spawn_local(async move {
-        let request = std::pin::pin!(serve_request(&worker, request, peer, answer));
-        let _ = fast_lane::catch_panic(request).await;
-    });
-    match head.await {
-        Ok(mut response) => {
-            response.body_mut().0 = Some(frames);
-            response
+            outcome.map(drop)
+        });
+        // A connection that breaks ends its streams, whose settlements say so.
+        if driven.await.is_ok() {
+            return;
         }
-        // The task ended without an answer: it panicked, or had nobody to answer.
-        Err(_) => panic_answer(),
+        if streams.used.replace(false) || streams.open.get() > 0 {
+            continue;
+        }
+        if closing {
+            // What is left is a client that does not take its answers, or does not say goodbye.
+            return;
+        }
+        closing = true;
+        connection.as_mut().graceful_shutdown();
     }
 }
 
-/// The answer to a request whose handling panicked.
-fn panic_answer() -> Response<Frames> {
-    let mut body = Vec::new();
-    let message = "The gateway failed to handle this request.";
-    sluice_dialects::errors::openai_body(&mut body, ErrorKind::Internal, message, None);
-    let (sender, frames) = mpsc::channel(1);
-    // There is room for one.
-    let _ = sender.try_send(Ok(body.into()));
-    let mut response = Response::new(Frames(Some(frames)));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+/// Limits of a connection, in milliseconds and requests.
+struct Limits {
+    idle_timeout_ms: u32,
+    write_timeout_ms: u32,
+    max_requests_per_connection: u32,
+}
+
+fn limits(worker: &Worker) -> Limits {
+    let plan = worker.plan();
+    let settings = &plan.plan().settings;
+    Limits {
+        idle_timeout_ms: settings.idle_timeout_ms,
+        write_timeout_ms: settings.write_timeout_ms,
+        max_requests_per_connection: settings.max_requests_per_connection,
+    }
+}
+
+/// Starts the life of one request in a task of its own and waits for the head of its answer.
+async fn begin(
+    worker: Rc<Worker>,
+    request: HttpRequest<Incoming>,
+    peer: IpAddr,
+    open: Open,
+) -> Response<Frames> {
+    let (head_sender, head) = oneshot::channel();
+    let write_timeout_ms = limits(&worker).write_timeout_ms;
+    let timer = worker.timers.timer();
+    let mut answer = H2Answer::new(head_sender, StreamEnd::of_this_task(), timer, write_timeout_ms);
+    answer.without_body = request.method() == http::Method::HEAD;
+    tokio::task::spawn_local(async move {
+        let _open = open;
+        let request = pin!(serve_request(&worker, request, peer, answer));
+        let _ = fast_lane::catch_panic(request).await;
+    });
+    // Without a head the task panicked, or had nobody to answer.
+    head.await.unwrap_or_else(|_| panic_answer())
 }
 
 /// The life of a request on this lane; the stages are those of the fast lane.
@@ -148,8 +195,8 @@ async fn handle<'w>(
     let mut head = RequestHead::new();
     match head.parse(&bytes) {
         Ok(Parse::Complete) => {}
-        Ok(Parse::Partial) => return Err(bad_head("the head is incomplete").into()),
-        Err(error) => return Err(bad_head(&error.to_string()).into()),
+        Ok(Parse::Partial) => return Err(incomplete_head().into()),
+        Err(error) => return Err(fast_lane::head_refusal(error).into()),
     }
     let asked = gate::pass(worker, plan, &head, &bytes, peer, settlement)?;
     let route = match asked {
@@ -180,8 +227,8 @@ async fn handle<'w>(
     exchange::run(exchange).await
 }
 
-fn bad_head(why: &str) -> Refusal {
-    Refusal::new(ErrorKind::BadRequestSyntax, format!("Bad HTTP request: {why}."))
+fn incomplete_head() -> Refusal {
+    Refusal::new(ErrorKind::BadRequestSyntax, "Bad HTTP request: the head is incomplete.")
 }
 
 /// Writes a head as HTTP/1.1. Names and values have been checked by the HTTP/2 layer to hold no line ends.
@@ -222,7 +269,7 @@ async fn read_body(
     let deadline = timer.deadline_after(timeout_ms);
     let mut read = 0;
     loop {
-        let mut frame = std::pin::pin!(body.frame());
+        let mut frame = pin!(body.frame());
         match timer.limit(timer.left_until(deadline), |cx| frame.as_mut().poll(cx)).await {
             Ok(None) => return Ok(()),
             Ok(Some(Ok(frame))) => {
@@ -242,188 +289,3 @@ async fn read_body(
         }
     }
 }
-
-/// What a stream is sent: data, or the word that its answer broke off.
-type Sent = Result<Bytes, BrokenOff>;
-
-/// The answer broke off; hyper resets the stream with it.
-#[derive(Debug)]
-struct BrokenOff;
-
-impl std::fmt::Display for BrokenOff {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the provider's answer broke off")
-    }
-}
-
-impl std::error::Error for BrokenOff {}
-
-/// The answer to one HTTP/2 stream.
-struct H2Answer {
-    head: Option<oneshot::Sender<Response<Frames>>>,
-    body: mpsc::Sender<Sent>,
-    status: u16,
-    out: Vec<u8>,
-}
-
-impl H2Answer {
-    async fn frame(&mut self, body: &[u8]) -> Result<(), ClientGone> {
-        if body.is_empty() {
-            return Ok(());
-        }
-        self.body.send(Ok(Bytes::copy_from_slice(body))).await.map_err(|_| ClientGone)
-    }
-}
-
-impl Answer for H2Answer {
-    fn begin(&mut self, status: u16) -> &mut Vec<u8> {
-        self.status = status;
-        self.out.clear();
-        &mut self.out
-    }
-
-    async fn send_head(&mut self, length: BodyLength, body: &[u8], _last: bool) -> Result<(), ClientGone> {
-        let mut response = Response::new(Frames(None));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        for line in self.out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let name = HeaderName::from_bytes(&line[..colon]);
-            let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
-            if let (Ok(name), Ok(value)) = (name, value) {
-                response.headers_mut().append(name, value);
-            }
-        }
-        if let BodyLength::Known(bytes) = length {
-            response.headers_mut().insert(http::header::CONTENT_LENGTH, bytes.into());
-        }
-        let head = self.head.take().ok_or(ClientGone)?;
-        head.send(response).map_err(|_| ClientGone)?;
-        self.frame(body).await
-    }
-
-    async fn send(&mut self, body: &[u8], _last: bool) -> Result<(), ClientGone> {
-        self.frame(body).await
-    }
-
-    async fn break_off(&mut self, last_words: &[u8]) {
-        if self.frame(last_words).await.is_ok() {
-            let _ = self.body.send(Err(BrokenOff)).await;
-        }
-    }
-
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<ClientGone> {
-        if let Some(head) = &mut self.head
-            && head.poll_closed(cx).is_ready()
-        {
-            return Poll::Ready(ClientGone);
-        }
-        let mut closed = std::pin::pin!(self.body.closed());
-        closed.as_mut().poll(cx).map(|()| ClientGone)
-    }
-}
-
-/// The body of an answer as hyper takes it: frames as they come, the end when the sender is gone.
-struct Frames(Option<mpsc::Receiver<Sent>>);
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = BrokenOff;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let Some(receiver) = &mut self.0 else { return Poll::Ready(None) };
-        let sent = ready!(receiver.poll_recv(cx));
-        Poll::Ready(sent.map(|sent| sent.map(Frame::data)))
-    }
-}
-
-/// Runs hyper's tasks on this worker.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future + 'static> Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
-    }
-}
-
-/// A stream some bytes of which have been read already.
-struct Rewound {
-    stream: Stream,
-    first_bytes: Buffer,
-}
-
-impl hyper::rt::Read for Rewound {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.first_bytes.is_empty() {
-            this.first_bytes.discard();
-            let count = ready!(this.stream.poll_read(cx, this.first_bytes.spare()))?;
-            this.first_bytes.filled(count);
-        }
-        let count = buf.remaining().min(this.first_bytes.len());
-        buf.put_slice(&this.first_bytes[..count]);
-        this.first_bytes.consume(count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl hyper::rt::Write for Rewound {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(cx, &[io::IoSlice::new(buf)])
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(cx, bufs)
-    }
-}
-
-/// Timers for hyper's keep-alive.
-#[derive(Clone, Copy)]
-struct TokioTimer;
-
-impl hyper::rt::Timer for TokioTimer {
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        Box::pin(TokioSleep(Box::pin(tokio::time::sleep(duration))))
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        Box::pin(TokioSleep(Box::pin(tokio::time::sleep_until(deadline.into()))))
-    }
-}
-
-struct TokioSleep(Pin<Box<tokio::time::Sleep>>);
-
-impl Future for TokioSleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl hyper::rt::Sleep for TokioSleep {}

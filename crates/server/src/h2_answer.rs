@@ -1,0 +1,201 @@
+//! An answer written to one stream of an HTTP/2 connection.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use hyper::body::{Body, Frame};
+use sluice_types::ErrorKind;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::answer::{Answer, BodyLength, ClientGone};
+use crate::hyper_io::StreamEnd;
+use crate::timers::Timer;
+
+/// Frames of an answer on their way to the connection.
+const FRAMES_IN_FLIGHT: usize = 2;
+
+/// Longest frame: once hyper has taken one it keeps it, however small the client's window is.
+const MAX_FRAME_BYTES: usize = 16 << 10;
+
+/// A reset overtakes what is queued before it, so the last words get this long to leave.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// What a stream is sent.
+enum Sent {
+    Data(Bytes),
+    /// The answer is whole. One that ends without this is reset.
+    End,
+}
+
+/// The answer broke off; hyper resets the stream with it.
+#[derive(Debug)]
+pub(crate) struct BrokenOff;
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the answer broke off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+/// The answer to one HTTP/2 stream.
+pub(crate) struct H2Answer {
+    head: Option<oneshot::Sender<Response<Frames>>>,
+    body: mpsc::Sender<Sent>,
+    /// The other end of `body`, until the head goes out.
+    frames: Option<Frames>,
+    end: StreamEnd,
+    timer: Timer,
+    write_timeout_ms: u32,
+    /// The request was `HEAD`: headers only.
+    pub(crate) without_body: bool,
+    status: u16,
+    out: Vec<u8>,
+}
+
+impl H2Answer {
+    /// An answer whose head goes to `head`. A client that takes nothing for `write_timeout_ms` loses the stream.
+    pub(crate) fn new(
+        head: oneshot::Sender<Response<Frames>>,
+        end: StreamEnd,
+        timer: Timer,
+        write_timeout_ms: u32,
+    ) -> Self {
+        let (body, frames) = mpsc::channel(FRAMES_IN_FLIGHT);
+        Self {
+            head: Some(head),
+            body,
+            frames: Some(Frames(frames)),
+            end,
+            timer,
+            write_timeout_ms,
+            without_body: false,
+            status: 200,
+            out: Vec::new(),
+        }
+    }
+
+    async fn write(&mut self, body: &[u8], last: bool) -> Result<(), ClientGone> {
+        if !self.without_body {
+            for piece in body.chunks(MAX_FRAME_BYTES) {
+                self.queue(Sent::Data(Bytes::copy_from_slice(piece))).await?;
+            }
+        }
+        if last { self.finish().await } else { Ok(()) }
+    }
+
+    async fn queue(&mut self, sent: Sent) -> Result<(), ClientGone> {
+        let mut sending = pin!(self.body.send(sent));
+        match self.timer.limit(self.write_timeout_ms, |cx| sending.as_mut().poll(cx)).await {
+            Ok(outcome) => outcome.map_err(|_| ClientGone),
+            Err(_) => {
+                self.end.end();
+                Err(ClientGone)
+            }
+        }
+    }
+
+    /// Waits until all of the answer has been taken, for until then it may have to be taken back.
+    async fn finish(&mut self) -> Result<(), ClientGone> {
+        self.queue(Sent::End).await?;
+        let mut taken = pin!(self.body.closed());
+        let outcome = self.timer.limit(self.write_timeout_ms, |cx| taken.as_mut().poll(cx)).await;
+        outcome.map_err(|_| {
+            self.end.end();
+            ClientGone
+        })
+    }
+
+    fn response(&mut self, length: BodyLength) -> Option<Response<Frames>> {
+        let mut response = Response::new(self.frames.take()?);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        for line in self.out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+            let name = HeaderName::from_bytes(&line[..colon]);
+            let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
+            if let (Ok(name), Ok(value)) = (name, value) {
+                response.headers_mut().append(name, value);
+            }
+        }
+        if let BodyLength::Known(bytes) = length {
+            response.headers_mut().insert(http::header::CONTENT_LENGTH, bytes.into());
+        }
+        Some(response)
+    }
+}
+
+impl Answer for H2Answer {
+    fn begin(&mut self, status: u16) -> &mut Vec<u8> {
+        self.status = status;
+        self.out.clear();
+        &mut self.out
+    }
+
+    async fn send_head(&mut self, length: BodyLength, body: &[u8], last: bool) -> Result<(), ClientGone> {
+        let response = self.response(length).ok_or(ClientGone)?;
+        let head = self.head.take().ok_or(ClientGone)?;
+        head.send(response).map_err(|_| ClientGone)?;
+        self.write(body, last).await
+    }
+
+    async fn send(&mut self, body: &[u8], last: bool) -> Result<(), ClientGone> {
+        self.write(body, last).await
+    }
+
+    async fn break_off(&mut self, last_words: &[u8]) {
+        // What ends the stream as broken is that no end was sent.
+        if !last_words.is_empty() && self.write(last_words, false).await.is_ok() {
+            tokio::time::sleep(LAST_WORDS).await;
+        }
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<ClientGone> {
+        if let Some(head) = &mut self.head
+            && head.poll_closed(cx).is_ready()
+        {
+            return Poll::Ready(ClientGone);
+        }
+        let mut closed = pin!(self.body.closed());
+        closed.as_mut().poll(cx).map(|()| ClientGone)
+    }
+}
+
+/// The body of an answer as hyper takes it: frames as they come.
+pub(crate) struct Frames(mpsc::Receiver<Sent>);
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        Poll::Ready(match ready!(self.0.poll_recv(cx)) {
+            Some(Sent::Data(data)) => Some(Ok(Frame::data(data))),
+            Some(Sent::End) => None,
+            None => Some(Err(BrokenOff)),
+        })
+    }
+}
+
+/// The answer to a request whose handling panicked.
+pub(crate) fn panic_answer() -> Response<Frames> {
+    let mut body = Vec::new();
+    let message = "The gateway failed to handle this request.";
+    sluice_dialects::errors::openai_body(&mut body, ErrorKind::Internal, message, None);
+    let (sender, frames) = mpsc::channel(2);
+    for sent in [Sent::Data(body.into()), Sent::End] {
+        // There is room for both.
+        let _ = sender.try_send(sent);
+    }
+    let mut response = Response::new(Frames(frames));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
