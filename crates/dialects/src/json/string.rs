@@ -101,6 +101,7 @@ fn skip_blocks<T: TextBlocks, const STRICT: bool>(
         let marks = T::marks(block);
         if STRICT {
             seen.non_ascii |= marks.non_ascii;
+            seen.escape |= marks.escapes;
         }
         let mut stops = marks.stops;
         let mut place = BLOCK;

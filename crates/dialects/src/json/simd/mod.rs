@@ -28,8 +28,11 @@ pub(super) const LANE: usize = 16;
 /// What is found in a block of string text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marks {
-    /// Which bytes end a run of plain text (quotes, backslashes and control characters): bit `i` for byte `i`.
+    /// Which bytes need a look (quotes, backslashes and control characters): bit `i` for byte `i`. An escape of two
+    /// characters within the block may be left out whole.
     pub(super) stops: u64,
+    /// Simple escapes were left out of the stops.
+    pub(super) escapes: bool,
     /// Some byte is above 0x7f.
     pub(super) non_ascii: bool,
 }
@@ -50,7 +53,7 @@ impl TextBlocks for Base {
         let marks = [arch::text(a), arch::text(b), arch::text(c), arch::text(d)];
         // Most blocks of a long string have none, and one look tells.
         let stops = if arch::is_zero(or4(marks)) { 0 } else { arch::mask64(marks) };
-        Marks { stops, non_ascii: arch::non_ascii(or4([a, b, c, d])) }
+        Marks { stops, escapes: false, non_ascii: arch::non_ascii(or4([a, b, c, d])) }
     }
 }
 
@@ -130,7 +133,7 @@ mod tests {
                 let mut block = [b'x'; BLOCK];
                 block[place] = byte;
                 let stops = u64::from(is_text_stop(byte)) << place;
-                let marks = Marks { stops, non_ascii: byte >= 0x80 };
+                let marks = Marks { stops, escapes: false, non_ascii: byte >= 0x80 };
                 assert_eq!(Base::marks(&block), marks, "{byte:#x} at {place}");
                 #[cfg(target_arch = "x86_64")]
                 {
@@ -150,6 +153,42 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What the wider versions leave out is a backslash with the character it escapes, and nothing else.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn simple_escapes_alone_are_left_out() {
+        let texts = [r#"\"n"#, r"\u00e4", r"\x", r#"\n\"\t/"#, r#"ab\"cd""#, r"\\\\", "\\\n"];
+        for text in texts {
+            for place in 0..BLOCK {
+                let mut block = [b'.'; BLOCK];
+                let fits = text.len().min(BLOCK - place);
+                block[place..place + fits].copy_from_slice(&text.as_bytes()[..fits]);
+                let all = Base::marks(&block).stops;
+                let mut wides = Vec::new();
+                if std::is_x86_feature_detected!("avx2") {
+                    wides.push(wide::Avx2::marks(&block));
+                }
+                if std::is_x86_feature_detected!("avx512bw") {
+                    wides.push(wide::Avx512::marks(&block));
+                }
+                for marks in wides {
+                    let left_out = all & !marks.stops;
+                    let escapes = left_out & mask_of(&block, |byte| byte == b'\\');
+                    assert_eq!(marks.stops & !all, 0, "{text} at {place}");
+                    assert_eq!(left_out & !(escapes | escapes << 1), 0, "{text} at {place}");
+                    let simple = mask_of(&block, |byte| b"\"nt".contains(&byte));
+                    assert_eq!(escapes << 1 & !simple, 0, "{text} at {place}");
+                    assert_eq!(marks.escapes, escapes != 0, "{text} at {place}");
+                }
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn mask_of(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
+        (0..).zip(block).fold(0, |mask, (place, byte)| mask | u64::from(is(*byte)) << place)
     }
 
     #[test]
@@ -207,6 +246,6 @@ mod tests {
             block[place] = if place % 2 == 0 { b'"' } else { b'\\' };
             expected |= 1 << place;
         }
-        assert_eq!(Base::marks(&block), Marks { stops: expected, non_ascii: false });
+        assert_eq!(Base::marks(&block), Marks { stops: expected, escapes: false, non_ascii: false });
     }
 }
