@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-use sluice_dialects::json::json_escaped;
+use sluice_dialects::json::quote_into;
 use sluice_dialects::openai::MAX_MODEL_BYTES;
 use sluice_limits::{FailureKind, Pass, pick_weighted};
 use sluice_pipeline::{ProviderPlan, TargetPlan, UpstreamName};
@@ -68,9 +68,13 @@ pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<
             }
             Ok((held, Verdict::Error { outcome, failure })) => {
                 cells.count_attempt(outcome);
-                if let Some(Failure { kind, retry_after_ns }) = failure {
-                    let now_ns = x.worker.monotonic_ns(held.inflow.last_read);
-                    row.state.cooldown.record_failure(kind, retry_after_ns, now_ns);
+                let now_ns = x.worker.monotonic_ns(held.inflow.last_read);
+                match failure {
+                    Some(Failure { kind, retry_after_ns }) => {
+                        row.state.cooldown.record_failure(kind, retry_after_ns, now_ns);
+                    }
+                    // The request was at fault, and the target well enough to say so.
+                    None => row.state.cooldown.record_success(now_ns),
                 }
                 // An error answer that no other target can better is the client's to see, as it came.
                 if failure.is_none() || attempts == MAX_ATTEMPTS || !any_left(x, call, tried) {
@@ -210,15 +214,14 @@ async fn send_and_await<A: Answer>(
 ) -> Result<Inflow, Fault> {
     let plan = Rc::clone(x.plan);
     let provider = provider_of(&plan, target);
-    let star;
     let model = match &target.upstream_name {
         UpstreamName::AsSent => None,
         UpstreamName::Fixed(quoted) => Some(&**quoted),
         UpstreamName::Star => {
             let mut scratch = [0; MAX_MODEL_BYTES];
             let name = call.view.model(x.request.body(), &mut scratch);
-            star = json_escaped(call.model.star_of(name));
-            Some(star.as_str())
+            quote_into(x.name, call.model.star_of(name));
+            Some(x.name.as_str())
         }
     };
     let body = x.request.body();

@@ -60,6 +60,8 @@ pub(crate) struct Exchange<'x, 'w, A> {
     pub(crate) upstream_head: &'x mut ResponseHead,
     /// Head of the request sent to the provider, reused between requests.
     pub(crate) egress: &'x mut Vec<u8>,
+    /// The model's name as it is sent there, where it is not a fixed one.
+    pub(crate) name: &'x mut String,
 }
 
 /// Facts the later stages need of the request.

@@ -139,7 +139,7 @@ impl Connection {
         let plan = worker.plan();
         let settings = &plan.plan().settings;
         let mut settlement = Settlement::begin(worker, Rc::clone(&plan), started);
-        let Scratch { request_head: head, response_head, out, egress } = &mut *scratch;
+        let Scratch { request_head: head, response_head, out, egress, name } = &mut *scratch;
         let bytes = std::mem::take(&mut self.input);
         let mut request = Request { bytes, body: head.head_len..head.head_len, decoded: None };
         let mut ahead = Buffer::default();
@@ -168,6 +168,7 @@ impl Connection {
             settlement: &mut settlement,
             response_head,
             egress,
+            name,
             body: &mut body,
         };
         let outcome = handled.run().await;
@@ -395,6 +396,7 @@ struct Handling<'h, 'c, 'w> {
     settlement: &'h mut Settlement<'w>,
     response_head: &'h mut ResponseHead,
     egress: &'h mut Vec<u8>,
+    name: &'h mut String,
     body: &'h mut BodyState,
 }
 
@@ -429,6 +431,7 @@ impl Handling<'_, '_, '_> {
             settlement: self.settlement,
             upstream_head: self.response_head,
             egress: self.egress,
+            name: self.name,
         };
         exchange::run(exchange).await
     }

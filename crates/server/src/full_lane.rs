@@ -223,6 +223,7 @@ async fn handle<'w>(
         settlement,
         upstream_head: &mut ResponseHead::new(),
         egress: &mut Vec::new(),
+        name: &mut String::new(),
     };
     exchange::run(exchange).await
 }

@@ -24,6 +24,8 @@ pub(crate) struct Scratch {
     pub(crate) out: Vec<u8>,
     /// Head of the request to the provider.
     pub(crate) egress: Vec<u8>,
+    /// A model's name, quoted.
+    pub(crate) name: String,
 }
 
 /// A set that returns to its thread's pool when dropped.

@@ -22,7 +22,7 @@ use std::fmt;
 pub(crate) use counts::{closes_document, walk_counts};
 pub(crate) use names::Names;
 pub(crate) use read::push_json_string;
-pub use read::{Kind, StringError, as_bool, as_u64, json_escaped, kind_of, unescape};
+pub use read::{Kind, StringError, as_bool, as_u64, json_escaped, kind_of, quote_into, unescape};
 pub use scan::scan_object;
 pub(crate) use scan::{elements, scan_object_lenient};
 pub(crate) use simd::structural_stop;

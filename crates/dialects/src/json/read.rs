@@ -115,9 +115,17 @@ fn decode<'a>(inner: &[u8], scratch: &'a mut [u8]) -> Result<&'a [u8], StringErr
 /// `text` as a JSON string with its quotes, fit to be spliced into a body.
 #[must_use]
 pub fn json_escaped(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len() + 2);
-    push_json_string(&mut out, text);
-    String::from_utf8(out).expect("escaping replaces ASCII characters by ASCII characters")
+    let mut out = String::with_capacity(text.len() + 2);
+    quote_into(&mut out, text);
+    out
+}
+
+/// Replaces what is in `out` by a text as a JSON string; see [`json_escaped`].
+pub fn quote_into(out: &mut String, text: &str) {
+    let mut bytes = std::mem::take(out).into_bytes();
+    bytes.clear();
+    push_json_string(&mut bytes, text);
+    *out = String::from_utf8(bytes).expect("escaping replaces ASCII characters by ASCII characters");
 }
 
 /// Appends `text` as a JSON string with its quotes.
