@@ -10,8 +10,9 @@ use sluice_types::Usage;
 use super::usage::read_usage;
 use crate::json::{TextEnd, structural_stop, text_end};
 
-/// Most bytes of a `usage` object that are kept where it arrives in several pieces. The longest known, indented and with
-/// all details, are under 700.
+/// Longest `usage` object that is read, for it is kept where it arrives in several pieces. The longest known, indented and
+/// with all details, are under 700 bytes. A longer one is passed over even where it arrives whole, so that the outcome does
+/// not depend on the network.
 pub const MAX_USAGE_BYTES: usize = 2048;
 
 /// Longest member name that is told apart from others: one more than the longest that matters.
@@ -272,11 +273,11 @@ impl BodyTap {
     /// Reads a usage object of which `last` is the last part, or the whole.
     fn read_usage(&mut self, last: &[u8]) {
         let usage = if self.kept_len == 0 {
-            read_usage(last)
+            read_usage(last).filter(|_| last.len() <= MAX_USAGE_BYTES)
         } else {
             self.keep(last);
             // Where the last part did not fit, `keep` has given up.
-            if self.in_usage { read_usage(&self.kept[..self.kept_len]) } else { None }
+            read_usage(&self.kept[..self.kept_len]).filter(|_| self.in_usage)
         };
         self.in_usage = false;
         if let Some(usage) = usage {
