@@ -51,4 +51,18 @@ async function run(): Promise<number> {
   }
 }
 
+/**
+ * Whoever read our output may be gone (`sluice check | head`), and a log may stand on a full disk. Neither ends a gateway
+ * that serves. Results that cannot be written are a failure, for they are what was asked for.
+ */
+function outliveReaders(): void {
+  process.stderr.on('error', () => {}); // there is nowhere left to say it
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    PROCESS_IO.err(`sluice: the output could not be written: ${error.message}`);
+    process.exit(EXIT.failed);
+  });
+}
+
+outliveReaders();
 process.exitCode = await run();
