@@ -20,7 +20,12 @@ import type { Surroundings } from './config/references.js';
 import { formatAddress } from './config/scalars.js';
 import { FileWatcher } from './config/watch.js';
 import { adminTokens, firstKey, type FirstKey } from './governance/first-start.js';
-import type { ConfigReport } from './governance/ports.js';
+import {
+  ADMIN_URL_FACT,
+  KEYS_CHANGED_FACT,
+  KEYS_SERVED_FACT,
+  type ConfigReport,
+} from './governance/ports.js';
 import { activator } from './snapshot/activate.js';
 import { startOptions } from './snapshot/compile.js';
 import { configPathOf } from './snapshot/refusal.js';
@@ -121,6 +126,7 @@ async function assemble(
   undo.push(() => app.close());
   const adminUrl = await listenAdmin(app, formatAddress(config.admin.address), tokens.digests);
   await tokens.keep();
+  await store.setFact(ADMIN_URL_FACT, adminUrl);
   const stopWatching = watchForChanges(manager, store, logger);
 
   return {
@@ -282,7 +288,7 @@ function pollStore(manager: ConfigManager, store: Store, logger: Logger): () => 
   const look = async (): Promise<void> => {
     try {
       const counter = await store.changeCounter();
-      if (known !== null && counter !== known) logReport(logger, await manager.keysChanged());
+      if (known !== null && counter !== known) await takeOverKeys(manager, store, logger);
       known = counter;
     } catch (error) {
       logger.error({ err: error }, 'the store could not be asked for changes');
@@ -295,6 +301,14 @@ function pollStore(manager: ConfigManager, store: Store, logger: Logger): () => 
     if (timer !== null) clearTimeout(timer);
     timer = null;
   };
+}
+
+/** Serves the keys as they are now stored, and says so to whoever has changed them. */
+async function takeOverKeys(manager: ConfigManager, store: Store, logger: Logger): Promise<void> {
+  const changedAt = await store.fact(KEYS_CHANGED_FACT);
+  const report = await manager.keysChanged();
+  logReport(logger, report);
+  if (report.ok && changedAt !== null) await store.setFact(KEYS_SERVED_FACT, changedAt);
 }
 
 /** Readiness goes first, then the listeners, then the requests that still run, up to the deadline. */

@@ -1,19 +1,34 @@
 /** Keys in the database of a data directory, whether or not a gateway runs on it: a running one notices changes. */
 
 import { randomBytes } from 'node:crypto';
-import { NameTaken, type KeyLimits, type KeyRepository, type VirtualKeyRow } from '../governance/ports.js';
+import {
+  KEYS_CHANGED_FACT,
+  KEYS_SERVED_FACT,
+  NameTaken,
+  type FactRepository,
+  type KeyLimits,
+  type KeyRepository,
+  type VirtualKeyRow,
+} from '../governance/ports.js';
 import { InvalidKeyRequest, keyState, mintKey, revokeKey, rotateKey } from '../governance/virtual-key.js';
 import { CommandFailed } from './io.js';
 import type { KeysAccess, KeyView, KeyWithSecret, NewKey } from './keys-access.js';
 
 const MS_PER_SECOND = 1_000;
 
+/** Longest wait for a running gateway to serve a change; it looks several times a second. */
+const NOTICE_TIMEOUT_MS = 5_000;
+const NOTICE_POLL_MS = 20;
+
 /** The database as a place where keys are kept. */
 export class StoredKeys implements KeysAccess {
+  private isChanged = false;
+
   constructor(
-    private readonly store: KeyRepository & { close(): Promise<void> },
+    private readonly store: KeyRepository & FactRepository & { close(): Promise<void> },
     readonly where: string,
     private readonly now: () => number = Date.now,
+    private readonly noticeTimeoutMs = NOTICE_TIMEOUT_MS,
   ) {}
 
   async list(): Promise<KeyView[]> {
@@ -21,7 +36,7 @@ export class StoredKeys implements KeysAccess {
   }
 
   create(key: NewKey): Promise<KeyWithSecret> {
-    return explained(async () => {
+    return this.change(async () => {
       const { name, models, expires_at: expiry } = key;
       const expiresAt = expiry === undefined ? null : Date.parse(expiry);
       const limits = limitsOf(key.limits ?? {});
@@ -31,7 +46,7 @@ export class StoredKeys implements KeysAccess {
   }
 
   rotate(id: number, overlapSeconds: number): Promise<KeyWithSecret> {
-    return explained(async () => {
+    return this.change(async () => {
       const key = await this.own(id);
       const overlapMs = overlapSeconds * MS_PER_SECOND;
       const { change, secret } = rotateKey(key, { overlapMs }, randomBytes, this.now());
@@ -40,7 +55,7 @@ export class StoredKeys implements KeysAccess {
   }
 
   revoke(id: number): Promise<KeyView> {
-    return explained(async () => {
+    return this.change(async () => {
       const key = await this.own(id);
       return this.view((await this.store.updateKey(id, revokeKey(key, this.now()))) ?? key);
     });
@@ -48,6 +63,27 @@ export class StoredKeys implements KeysAccess {
 
   close(): Promise<void> {
     return this.store.close();
+  }
+
+  /**
+   * Waits until the gateway that runs on this database serves what was changed; false if it does not within a few
+   * seconds. Several commands at once may wait for each other's changes, never less than for their own.
+   */
+  async isServed(): Promise<boolean> {
+    if (!this.isChanged) return true;
+    const changedAt = new Date(this.now()).toISOString();
+    await this.store.setFact(KEYS_CHANGED_FACT, changedAt);
+    const deadline = performance.now() + this.noticeTimeoutMs;
+    while (performance.now() < deadline) {
+      if (((await this.store.fact(KEYS_SERVED_FACT)) ?? '') >= changedAt) return true;
+      await delay(NOTICE_POLL_MS);
+    }
+    return false;
+  }
+
+  private change<T>(work: () => Promise<T>): Promise<T> {
+    this.isChanged = true;
+    return explained(work);
   }
 
   private async own(id: number): Promise<VirtualKeyRow> {
@@ -106,4 +142,10 @@ function timestamp(at: number): string {
 
 function timestampOrNull(at: number | null | undefined): string | null {
   return at === null || at === undefined ? null : timestamp(at);
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }

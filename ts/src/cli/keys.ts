@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/load.js';
 import { formatAddress, parseMoment, type SocketAddress } from '../config/scalars.js';
 import { ADMIN_TOKEN_VARIABLE } from '../config/section-listeners.js';
+import { ADMIN_URL_FACT } from '../governance/ports.js';
 import { MAX_CONCURRENCY, MAX_OVERLAP_MS, MAX_RATE } from '../governance/virtual-key.js';
 import { openStore } from '../store/index.js';
 import {
@@ -21,15 +22,12 @@ import { ApiKeys, isAdminThere } from './keys-api.js';
 import { StoredKeys } from './keys-store.js';
 import { table } from './table.js';
 
-/** Time in which a running gateway has surely noticed a change of its database. */
-const NOTICE_MS = 600;
-
 const MS_PER_UNIT: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 const HELP = `
 Where the keys are: with an admin token (--token, ${ADMIN_TOKEN_VARIABLE}, or listeners.admin.token) and a gateway that
 answers, in that gateway, which applies the change before the command returns. Otherwise in the database of the data
-directory; a gateway running on it notices within a second.
+directory; the command returns when a gateway that runs on it serves the change.
 
 A secret is printed once and kept nowhere; only its SHA-256 digest is stored.
 
@@ -194,7 +192,7 @@ async function withKeys(
 
 interface OpenKeys {
   readonly access: KeysAccess;
-  /** Waits until a running gateway has taken over what was changed. */
+  /** Waits until a running gateway serves what was changed. */
   readonly settle: () => Promise<void>;
 }
 
@@ -213,8 +211,17 @@ async function openKeys(options: PlaceOptions, io: Io): Promise<OpenKeys> {
     throw new CommandFailed(`cannot open the database in ${place.dataDir}: ${(error as Error).message}`);
   });
   const access = new StoredKeys(store, place.dataDir);
-  return { access, settle: () => (running ? delay(NOTICE_MS) : Promise.resolve()) };
+  const settle = async (): Promise<void> => {
+    // A gateway may have been started on another address than the configuration has.
+    const startedAt = await store.fact(ADMIN_URL_FACT);
+    const isThere = running || (startedAt !== null && (await isAdminThere(startedAt)));
+    if (isThere && !(await access.isServed())) io.err(NOT_SERVED);
+  };
+  return { access, settle };
 }
+
+const NOT_SERVED =
+  'the gateway that runs seems not to serve this change yet: its log says why, unless it uses another database';
 
 function remote(url: string, token: string): OpenKeys {
   const trimmed = url.replace(/\/+$/, '').replace(/\/admin\/v1$/, '');
@@ -273,10 +280,4 @@ function momentFromNow(text: string): number {
   const at = span === null ? parseMoment(text) : Date.now() + span;
   if (at !== null) return at;
   throw new InvalidArgumentError('Expected a span such as 90d, or a date such as 2027-01-31.');
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

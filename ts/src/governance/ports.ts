@@ -111,6 +111,16 @@ export interface FactRepository {
 /** Name of the fact that holds the SHA-256 digest of the generated admin token. */
 export const ADMIN_TOKEN_FACT = 'admin_token_sha256';
 
+/** Name of the fact that holds the URL of the admin listener of the gateway that was last started on the store. */
+export const ADMIN_URL_FACT = 'admin_url';
+
+/**
+ * Names of the facts by which another process that has changed keys learns that a running gateway serves them: it writes
+ * the time of its change (RFC 3339), and the gateway repeats the latest it has taken over.
+ */
+export const KEYS_CHANGED_FACT = 'keys_changed_at';
+export const KEYS_SERVED_FACT = 'keys_served_at';
+
 /** Everything the store offers to configuration and governance. */
 export interface GovernanceStore extends KeyRepository, LabelRepository, FactRepository {
   /**

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { registerKeys as register } from '../../src/cli/keys.js';
+import { StoredKeys } from '../../src/cli/keys-store.js';
 import { digestOf } from '../../src/governance/key-secret.js';
+import { ADMIN_URL_FACT, KEYS_CHANGED_FACT, KEYS_SERVED_FACT } from '../../src/governance/ports.js';
 import { openStore } from '../../src/store/index.js';
 import { runCommand, type Outcome } from './output.js';
 
@@ -271,10 +273,45 @@ describe('sluice keys, through a running gateway', () => {
     expect(outcome.err).not.toContain('token-of-the-test');
   });
 
-  it('uses the database where no token is known', async () => {
+  it('uses the database where no token is known, and returns when the change is served', async () => {
     vi.stubEnv('SLUICE_ADMIN_TOKEN', undefined);
-    expect((await keys('create', '--name', 'direct')).code).toBe(0);
+    const gateway = await openStore(join(directory, 'data'));
+    let isServed = false;
+    const command = keys('create', '--name', 'direct').finally(() => expect(isServed).toBe(true));
+    const changedAt = await vi.waitFor(async () => {
+      const fact = await gateway.fact(KEYS_CHANGED_FACT);
+      if (fact === null) throw new Error('not changed yet');
+      return fact;
+    });
+    expect(await gateway.listKeys()).toMatchObject([{ name: 'direct' }]);
+    isServed = true;
+    await gateway.setFact(KEYS_SERVED_FACT, changedAt);
+    expect(await command).toMatchObject({ code: 0, err: matching(/^the secret of "direct"/) });
+    await gateway.close();
     expect(admin.asked).toEqual([]);
-    expect(await stored()).toMatchObject([{ name: 'direct' }]);
+  });
+
+  it('finds a gateway that was started on another address by the database', async () => {
+    vi.stubEnv('SLUICE_ADMIN_TOKEN', undefined);
+    writeFileSync(configFile, 'data_dir: data\nlisteners: { admin: { address: "127.0.0.1:9" } }\n');
+    const gateway = await openStore(join(directory, 'data'));
+    await gateway.setFact(ADMIN_URL_FACT, `http://${address}`);
+    await gateway.setFact(KEYS_SERVED_FACT, '2999-01-01T00:00:00.000Z'); // of a later change
+    expect(await keys('create', '--name', 'direct')).toMatchObject({ code: 0 });
+    expect(await gateway.fact(KEYS_CHANGED_FACT)).toMatch(/^20\d\d-/);
+    await gateway.close();
+  });
+
+  it('waits for no gateway when nothing was changed, and for none for ever', async () => {
+    vi.stubEnv('SLUICE_ADMIN_TOKEN', undefined);
+    const store = await openStore(join(directory, 'data'));
+    const patience = 50;
+    const access = new StoredKeys(store, 'here', Date.now, patience);
+    expect(await access.isServed()).toBe(true);
+    await access.create({ name: 'alone' });
+    expect(await access.isServed()).toBe(false);
+    await store.setFact(KEYS_SERVED_FACT, '2001-01-01T00:00:00.000Z'); // of an earlier change
+    expect(await access.isServed()).toBe(false);
+    await access.close();
   });
 });
