@@ -94,7 +94,9 @@ pub(crate) async fn send_refusal(
     out.extend_from_slice(b"\r\n");
     push_own_headers(out, settlement, false, own);
     settlement.add_response_bytes(body.len());
-    answer.send_head(BodyLength::Known(body.len() as u64), &body, true).await
+    answer.send_head(BodyLength::Known(body.len() as u64), &body, true).await?;
+    settlement.answer_ends();
+    Ok(())
 }
 
 /// Sends a small JSON or text document of our own.
@@ -111,7 +113,9 @@ pub(crate) async fn send_document(
     out.extend_from_slice(format!("content-type: {content_type}\r\n").as_bytes());
     push_own_headers(out, settlement, false, own);
     settlement.add_response_bytes(body.len());
-    answer.send_head(BodyLength::Known(body.len() as u64), body, true).await
+    answer.send_head(BodyLength::Known(body.len() as u64), body, true).await?;
+    settlement.answer_ends();
+    Ok(())
 }
 
 /// Whether answers of this route may be streams.

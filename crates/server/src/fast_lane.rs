@@ -11,7 +11,7 @@ use std::time::Instant;
 use sluice_http1::{Framing, HeadError, Parse, RequestHead, ResponseHead};
 use sluice_types::{ErrorKind, Settings};
 
-use crate::answer::send_refusal;
+use crate::answer::{Answer, BodyLength, send_refusal};
 use crate::buffers::Buffer;
 use crate::exchange::{self, Exchange, Request};
 use crate::gate::{self, Asked};
@@ -123,10 +123,12 @@ impl Connection {
     /// The life of a request: read head → pass the gate (route, authenticate) → read body → exchange (inspect, admit,
     /// route, dispatch, relay) → settle, which the settlement does when it goes out of scope.
     async fn serve_request(&mut self, worker: &Rc<Worker>) -> Next {
+        let idle_timeout_ms = worker.plan().plan().settings.idle_timeout_ms;
+        let Some(started) = self.wait_for_request(worker, idle_timeout_ms).await else { return Next::Close };
+        // Taken only now: a connection that waits holds no memory, and no plan that has been replaced meanwhile.
         let plan = worker.plan();
         let settings = &plan.plan().settings;
         let mut scratch = Scratch::take();
-        let Some(started) = self.wait_for_request(worker, settings).await else { return Next::Close };
         match self.read_head(&mut scratch.request_head, settings).await {
             Ok(true) => {}
             Ok(false) => return Next::Http2,
@@ -135,9 +137,6 @@ impl Connection {
                 return self.refuse_head(worker, &plan, &mut scratch, started, &refusal).await;
             }
         }
-        // A snapshot may have been adopted while the connection waited.
-        let plan = worker.plan();
-        let settings = &plan.plan().settings;
         let mut settlement = Settlement::begin(worker, Rc::clone(&plan), started);
         let Scratch { request_head: head, response_head, out, egress, name } = &mut *scratch;
         let bytes = std::mem::take(&mut self.input);
@@ -154,9 +153,8 @@ impl Connection {
         );
         answer.http10 = head.minor_version == 0;
         answer.without_body = head.method == sluice_http1::Method::Head;
-        answer.keep_alive = head.keep_alive
-            && self.served < settings.max_requests_per_connection
-            && !worker.shared.is_draining();
+        answer.keep_alive = head.keep_alive && self.served < settings.max_requests_per_connection;
+        answer.draining = Some(&worker.shared.draining);
         let mut body = BodyState::Unread;
         let handled = Handling {
             worker,
@@ -194,14 +192,14 @@ impl Connection {
     }
 
     /// Waits for the first byte of a request, holding no memory meanwhile. `None` when there will be none.
-    async fn wait_for_request(&mut self, worker: &Worker, settings: &Settings) -> Option<Instant> {
+    async fn wait_for_request(&mut self, worker: &Worker, idle_timeout_ms: u32) -> Option<Instant> {
         if !self.input.is_empty() {
             return Some(Instant::now());
         }
         self.input.discard();
         let (stream, input) = (&mut self.stream, &mut self.input);
         let room = self.last_request_bytes.clamp(1, MAX_ROOM_BYTES);
-        let read = self.timer.limit(settings.idle_timeout_ms, |cx| {
+        let read = self.timer.limit(idle_timeout_ms, |cx| {
             if worker.shared.is_draining() {
                 return Poll::Ready(Ok(0));
             }
@@ -353,11 +351,18 @@ impl Connection {
         if self.progress != Progress::Nothing {
             return;
         }
-        let plan = worker.plan();
-        let mut scratch = Scratch::take();
-        let refusal = Refusal::new(ErrorKind::Internal, "The gateway failed to handle this request.");
-        self.refuse_head(worker, &plan, &mut scratch, Instant::now(), &refusal).await;
-        self.linger().await;
+        let limit_ms = worker.plan().plan().settings.write_timeout_ms;
+        let (mut out, mut ahead, mut body) = (Vec::new(), Buffer::default(), Vec::new());
+        let message = "The gateway failed to handle this request.";
+        sluice_dialects::errors::openai_body(&mut body, ErrorKind::Internal, message, None);
+        let mut answer =
+            H1Answer::new(&mut self.stream, &self.timer, &mut out, &mut ahead, &mut self.progress, limit_ms);
+        // The books of the request were closed when it unwound, so this answer has none of its own.
+        let status = ErrorKind::Internal.status();
+        answer.begin(status).extend_from_slice(b"content-type: application/json\r\n");
+        if answer.send_head(BodyLength::Known(body.len() as u64), &body, true).await.is_ok() {
+            self.linger().await;
+        }
     }
 }
 

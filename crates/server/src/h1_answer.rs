@@ -1,6 +1,7 @@
 //! An answer written to an HTTP/1 connection.
 
 use std::io::IoSlice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use sluice_http1::{LAST_CHUNK, write_chunk_header};
@@ -44,6 +45,8 @@ pub(crate) struct H1Answer<'c> {
     pub(crate) without_body: bool,
     /// Whether the connection is kept after this answer.
     pub(crate) keep_alive: bool,
+    /// Whether the data plane wants its connections to end.
+    pub(crate) draining: Option<&'c AtomicBool>,
     pub(crate) progress: &'c mut Progress,
     framing: Framing,
 }
@@ -66,6 +69,7 @@ impl<'c> H1Answer<'c> {
             http10: false,
             without_body: false,
             keep_alive: false,
+            draining: None,
             progress,
             framing: Framing::Length,
         }
@@ -125,6 +129,7 @@ impl Answer for H1Answer<'_> {
                 self.out.extend_from_slice(b"transfer-encoding: chunked\r\n");
             }
         }
+        self.keep_alive &= !self.draining.is_some_and(|draining| draining.load(Ordering::Relaxed));
         match (self.keep_alive, self.http10) {
             (false, _) => self.out.extend_from_slice(b"connection: close\r\n"),
             (true, true) => self.out.extend_from_slice(b"connection: keep-alive\r\n"),

@@ -3,7 +3,7 @@
 //! The pool is a stack: the connection used last is the warmest and the least likely to have been closed by the other
 //! side. A connection is lent to one request at a time and never crosses threads.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -54,6 +54,8 @@ pub(crate) struct Pool {
     idle: RefCell<Vec<Idle>>,
     addresses: RefCell<Option<(Vec<SocketAddr>, Instant)>>,
     cells: Arc<PoolCells>,
+    /// No plan in service leads here any more.
+    retired: Cell<bool>,
 }
 
 /// A connection lent to a request. Dropping it closes the connection; [`Lease::give_back`] keeps it.
@@ -74,6 +76,7 @@ impl Lease {
     pub(crate) fn give_back(mut self, max_idle: u32, now: Instant) {
         let mut idle = self.pool.idle.borrow_mut();
         if idle.len() < max_idle as usize
+            && !self.pool.retired.get()
             && let Some(stream) = self.stream.take()
         {
             idle.push(Idle { stream, since: now });
@@ -102,6 +105,7 @@ impl Pool {
             idle: RefCell::default(),
             addresses: RefCell::default(),
             cells,
+            retired: Cell::new(false),
         })
     }
 
@@ -146,6 +150,13 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|idle| now.saturating_duration_since(idle.since) < limit);
         self.cells.idle.set(idle.len() as u64);
+    }
+
+    /// Closes what is idle and keeps nothing from now on; connections that are lent serve their request to its end.
+    pub(crate) fn retire(&self) {
+        self.retired.set(true);
+        self.idle.borrow_mut().clear();
+        self.cells.idle.set(0);
     }
 
     fn lend(self: &Rc<Self>, stream: Stream, reused: bool) -> Lease {

@@ -69,6 +69,7 @@ pub(crate) async fn relay<A: Answer>(
             if held.head.status < 400 {
                 x.settlement.count_attempt(AttemptOutcome::Ok);
             }
+            x.settlement.answer_ends();
             inflow.finish(max_idle);
             Ok(())
         }

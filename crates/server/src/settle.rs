@@ -38,6 +38,8 @@ pub(crate) struct Settlement<'w> {
     /// What to book where the provider reports nothing.
     estimate: Usage,
     streaming: bool,
+    /// The answer has been sent to its end.
+    answered: bool,
     error: Option<ErrorKind>,
 }
 
@@ -64,6 +66,7 @@ impl<'w> Settlement<'w> {
             usage: None,
             estimate: Usage::default(),
             streaming: false,
+            answered: false,
             error: None,
         }
     }
@@ -203,6 +206,23 @@ impl<'w> Settlement<'w> {
         }
     }
 
+    /// The answer has been sent to its end.
+    pub(crate) fn answer_ends(&mut self) {
+        self.answered = true;
+    }
+
+    /// Why a request ends that was neither answered to the end nor failed in a way that was noticed: a defect of ours
+    /// unwinds through here, the data plane stops, or the client has left.
+    fn unfinished(&self) -> ErrorKind {
+        if std::thread::panicking() {
+            ErrorKind::Internal
+        } else if self.worker.shared.is_draining() {
+            ErrorKind::Overloaded
+        } else {
+            ErrorKind::ClientGone
+        }
+    }
+
     fn final_usage(&mut self) -> Usage {
         let usage = self.usage.unwrap_or_else(|| {
             if self.estimate != Usage::default() {
@@ -234,11 +254,11 @@ impl Drop for Settlement<'_> {
         if self.streaming {
             cells.active_streams.sub(1);
         }
-        if self.record.status == 0 {
-            // Nothing was answered: either the client left first, or a defect of ours unwinds through here.
-            let kind = if std::thread::panicking() { ErrorKind::Internal } else { ErrorKind::ClientGone };
-            let kind = *self.error.get_or_insert(kind);
-            self.record.status = kind.status();
+        if !self.answered {
+            let kind = *self.error.get_or_insert(self.unfinished());
+            if self.record.status == 0 {
+                self.record.status = kind.status();
+            }
         }
         let usage = self.final_usage();
         self.settle_limits(&usage, now);

@@ -119,7 +119,9 @@ impl Worker {
         let served = self.shared.plan.load_full();
         let version = served.plan.version;
         let next = WorkerPlan::new(served, &self.plan.borrow().pools, &self.cells);
-        *self.plan.borrow_mut() = next;
+        let before = self.plan.replace(next);
+        let is_left = |pool: &&Rc<Pool>| !self.plan().pools.iter().any(|kept| Rc::ptr_eq(kept, pool));
+        before.pools.iter().filter(is_left).for_each(|pool| pool.retire());
         self.cells.snapshot_version.set(version);
     }
 

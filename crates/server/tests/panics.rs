@@ -24,7 +24,7 @@ fn a_panic_is_a_500_for_its_request_alone() {
     let other = Gateway::before(&[&streaming]);
     let mut bystander = other.connect();
     bystander.write_all(&chat_request(STREAM)).unwrap();
-    for stage in ["gate", "relay"] {
+    for (at, stage) in (0..).zip(["gate", "relay"]) {
         let mut stream = gateway.connect();
         stream.write_all(&panicking(stage)).unwrap();
         let answer = read_answer(&mut stream);
@@ -35,7 +35,10 @@ fn a_panic_is_a_500_for_its_request_alone() {
         // The key's only slot is free again, and the worker serves.
         assert_eq!(gateway.chat(CHAT).status, 200, "{stage}");
         assert_eq!(gateway.record().get("status"), 200);
-        gateway.is_at_rest();
+        let stats = gateway.is_at_rest();
+        let counted: u64 = stats.routes.iter().flat_map(|route| route.by_class).sum();
+        let errors: u64 = stats.errors.iter().map(|row| row.count).sum();
+        assert_eq!((counted, errors), (2 * at + 2, at + 1), "{stage}");
     }
     assert_eq!(other.plane.active_requests(), 1);
 }

@@ -142,8 +142,9 @@ impl Gateway {
         panic!("no usage record");
     }
 
-    /// All usage records that are there now.
+    /// All usage records, once no request is being served.
     pub fn records(&self) -> Vec<Record> {
+        self.is_at_rest();
         let bytes = self.plane.drain_records(1 << 20);
         bytes.chunks(RECORD_BYTES).map(|record| Record(record.to_vec())).collect()
     }
