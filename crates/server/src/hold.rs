@@ -181,7 +181,7 @@ async fn hold_document<A: Answer>(
     check_length(x, &inflow)?;
     let (head, whole) = (HeldHead::of(x.upstream_head), inflow.is_done());
     let body = &inflow.bytes[x.upstream_head.head_len..];
-    if !body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'{') {
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|first| *first != b'{') {
         return Err(Fault::Invalid("the provider answered with something other than a JSON object"));
     }
     if whole && let Some(usage) = usage_at_end(body) {

@@ -12,6 +12,7 @@ const MAX_POOLED: usize = 256;
 const MAX_KEPT_HEAD_BYTES: usize = 8 << 10;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "taken out and put back whole: a set is large, and unboxed it would be copied")]
     static POOL: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -132,7 +132,7 @@ impl<'w> Settlement<'w> {
     pub(crate) fn first_byte(&mut self, after: Duration) {
         self.record.first_byte_us = micros(after);
         if let Some((target, _)) = self.target {
-            self.plan.targets[target as usize].first_byte.observe(after.as_micros() as u64);
+            self.plan.targets[target as usize].first_byte.observe(whole_micros(after));
         }
     }
 
@@ -277,7 +277,7 @@ impl Drop for Settlement<'_> {
         if let Some((target, sent)) = self.target {
             let target = &self.plan.targets[target as usize];
             target.count_tokens(&usage);
-            target.upstream.observe(now.saturating_duration_since(sent).as_micros() as u64);
+            target.upstream.observe(whole_micros(now.saturating_duration_since(sent)));
         }
         if self.admitted_caller {
             self.worker.record(record);
@@ -286,7 +286,11 @@ impl Drop for Settlement<'_> {
 }
 
 fn micros(duration: Duration) -> u32 {
-    saturate(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+    saturate(whole_micros(duration))
+}
+
+fn whole_micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn saturate(value: u64) -> u32 {

@@ -1,5 +1,7 @@
 //! Who may ask, and what of it reaches the provider: credentials, headers, loops.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::io::Write;
@@ -18,7 +20,7 @@ fn request_with(lines: &str) -> Vec<u8> {
 }
 
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Bodies of requests: bounds, content codings, and what is taken for JSON.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::io::{Read, Write};
@@ -108,14 +110,13 @@ fn codings() -> Vec<(&'static str, Vec<u8>)> {
     let gzip = gzip.finish().unwrap();
     let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     zlib.write_all(CHAT.as_bytes()).unwrap();
-    let length = CHAT.len();
+    let length = u8::try_from(CHAT.len()).unwrap();
     // Brotli (RFC 7932, 9.2): window bits 0, not last, four nibbles of length less one, uncompressed; then an empty last
     // metablock. Zstandard (RFC 8878, 3.1): single segment with a content size of one byte, one last raw block.
-    let header = (length as u32 - 1) << 4 | 1 << 20;
+    let header = (u32::from(length) - 1) << 4 | 1 << 20;
     let brotli = [&header.to_le_bytes()[..3], CHAT.as_bytes(), &[3]].concat();
-    let block = (length as u32) << 3 | 1;
-    let zstd =
-        [&[0x28, 0xb5, 0x2f, 0xfd, 0x20, length as u8], &block.to_le_bytes()[..3], CHAT.as_bytes()].concat();
+    let block = u32::from(length) << 3 | 1;
+    let zstd = [&[0x28, 0xb5, 0x2f, 0xfd, 0x20, length], &block.to_le_bytes()[..3], CHAT.as_bytes()].concat();
     vec![
         ("gzip", gzip.clone()),
         ("x-gzip", gzip),

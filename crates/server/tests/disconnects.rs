@@ -1,11 +1,11 @@
-//! Clients that leave, and clients that take their time: the provider is let go, and nothing piles up.
+//! Clients that leave: the provider is let go, and what was used is booked.
+
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
 
 mod support;
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -181,53 +181,6 @@ fn requests_behind_one_whose_client_left_are_not_sent() {
     gateway.is_at_rest();
     assert_eq!(upstream.times_asked(), 1);
     assert_eq!(gateway.records().len(), 1);
-}
-
-/// What is taken from the provider and not yet by the client, beyond what the kernel's buffers hold, stays small.
-#[test]
-fn a_slow_reader_holds_back_its_provider() {
-    const EVENT: usize = 16 << 10;
-    let written = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&written);
-    let upstream = Upstream::start(move |stream, _| {
-        // Small kernel buffers, so that what is measured is ours.
-        socket2::SockRef::from(&*stream).set_send_buffer_size(32 << 10).unwrap();
-        let event = chunk(&token(&"a".repeat(EVENT)));
-        let _ = stream.write_all(STREAM_HEAD);
-        while stream.write_all(&event).is_ok() {
-            counter.fetch_add(event.len(), Ordering::SeqCst);
-        }
-        Keep::Close
-    });
-    let gateway = Gateway::before_with(&[&upstream], &[("/settings/write_timeout_ms", json!(10_000))]);
-    let before = resident_kib();
-    let mut stream = gateway.connect();
-    stream.write_all(&chat_request(STREAM)).unwrap();
-    stream.read_exact(&mut [0; 1000]).unwrap();
-    let mut at = written.load(Ordering::SeqCst);
-    eventually("the provider is held back", || {
-        thread::sleep(Duration::from_millis(200));
-        let now = written.load(Ordering::SeqCst);
-        let still = now == at;
-        at = now;
-        still
-    });
-    // Loopback's kernel buffers, 6 MiB at the most on either side, and little else.
-    assert!(at < 16 << 20, "{at} bytes");
-    let grown = resident_kib().saturating_sub(before);
-    assert!(grown < 2 << 10, "{grown} KiB");
-    // It goes on when the client does.
-    let mut rest = vec![0; 1 << 20];
-    for _ in 0..(at >> 20) + 4 {
-        stream.read_exact(&mut rest).unwrap();
-    }
-    assert!(written.load(Ordering::SeqCst) > at);
-}
-
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// Events are passed on as they come, one by one and at once.

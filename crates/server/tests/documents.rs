@@ -1,5 +1,7 @@
 //! Answers that are no streams, and the headers around every answer.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::io::Write;

@@ -1,5 +1,7 @@
 //! The full lane: HTTP/2 by prior knowledge on the port of HTTP/1.1, its bounds, and the same rules as on the other lane.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::io::{Read, Write};

@@ -1,5 +1,7 @@
 //! Heads and framing: what is not read in exactly one way is refused, and nothing behind it becomes a request.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::io::Write;

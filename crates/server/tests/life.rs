@@ -1,5 +1,7 @@
 //! A request's life through the fast lane, from the client's bytes to the provider's and back.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::io::Write;
@@ -52,7 +54,7 @@ fn requests_follow_each_other_on_one_connection() {
     stream.write_all(&[chat_request(CHAT), chat_request(CHAT)].concat()).unwrap();
     assert_eq!(read_answer(&mut stream).status, 200);
     assert_eq!(read_answer(&mut stream).status, 200);
-    let pools = gateway.plane.stats().pools;
+    let pools = gateway.is_at_rest().pools;
     assert_eq!((pools[0].connects_total, pools[0].reuses_total), (1, 51));
 }
 

@@ -3,6 +3,8 @@
 //! The whole process is counted: client and upstream here are loops over fixed buffers, so what is allocated while they
 //! run was allocated by the gateway.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

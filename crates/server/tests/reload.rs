@@ -1,5 +1,11 @@
 //! Plans that change under traffic, and a gateway that is told to end.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "only tests call this; what is measured is shown"
+)]
+
 mod support;
 
 use std::io::{Read, Write};
@@ -26,7 +32,7 @@ fn no_request_fails_while_plans_are_replaced() {
     const CLIENTS: usize = 8;
     let (one, two) = (saying("one"), saying("two"));
     let plan = |version: u64| {
-        let first = if version % 2 == 0 { one.address } else { two.address };
+        let first = if version.is_multiple_of(2) { one.address } else { two.address };
         with(snapshot(&[first, one.address]), &[("/version", json!(version))])
     };
     let gateway = two_workers(&plan(0));
@@ -164,7 +170,7 @@ fn connections_to_a_provider_that_is_gone_are_closed_though_clients_stay() {
     let mut client = gateway.connect();
     client.write_all(&chat_request(CHAT)).unwrap();
     assert_eq!(read_answer(&mut client).status, 200);
-    assert_eq!(gateway.plane.stats().pools[0].idle, 1);
+    assert_eq!(gateway.is_at_rest().pools[0].idle, 1);
     gateway.plane.apply(&parse(&with(snapshot(&[]), &[("/version", json!(2))]))).unwrap();
     closed.recv_timeout(Duration::from_secs(2)).expect("the connection was closed");
     eventually("the gauge says so", || gateway.plane.stats().pools.iter().all(|pool| pool.idle == 0));

@@ -1,5 +1,7 @@
 //! Clients that are slow, silent or too many.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::io::{Read, Write};

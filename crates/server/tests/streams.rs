@@ -1,5 +1,7 @@
 //! Streams whole, split and broken: what the provider did is what the client sees, and a cut is never a clean end.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::io::Write;
@@ -393,8 +395,12 @@ fn in_pieces(bytes: Vec<u8>) -> Upstream {
         let body = &request[request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4..];
         let cuts = serde_json::from_slice::<Value>(body).unwrap()["cuts"].clone();
         let mut at = 0;
-        for cut in
-            cuts.as_array().unwrap().iter().map(|cut| cut.as_u64().unwrap() as usize).chain([bytes.len()])
+        for cut in cuts
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cut| usize::try_from(cut.as_u64().unwrap()).unwrap())
+            .chain([bytes.len()])
         {
             stream.write_all(&bytes[at..cut]).unwrap();
             at = cut;

@@ -1,5 +1,7 @@
 //! TLS on both sides: two protocols by ALPN towards clients, verified names and chains towards providers.
 
+#![allow(clippy::unwrap_used, reason = "only tests call this")]
+
 mod support;
 
 use std::io::{Read, Write};

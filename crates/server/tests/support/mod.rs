@@ -1,16 +1,25 @@
 //! A gateway before scripted upstreams, for tests: what is sent is bytes, what comes back is bytes.
 
-#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "each test file uses its own part, and only tests do"
+)]
 
 mod answer;
 mod gateway;
 pub mod h2_client;
+mod process;
 mod record;
 mod upstream;
 mod wire;
 
 pub use answer::{Answer, is_closed, read_answer, read_to_end};
 pub use gateway::{Gateway, KEY, PROVIDER_KEY, digest, parse, snapshot, with};
+pub use process::{GatewayProcess, served_as_child};
 pub use record::Record;
 pub use upstream::{Keep, Upstream, read_message, refusing_address, reset, wait_for_end};
 pub use wire::{
