@@ -7,14 +7,33 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut, Range};
 
-/// Sizes of the classes in bytes, and how many of each a thread keeps. The largest are rare and go back to the system.
-const CLASSES: [(usize, usize); 4] = [(16 << 10, 512), (64 << 10, 128), (256 << 10, 64), (1 << 20, 4)];
+/// Sizes of the classes in bytes. They lie close together because a buffer that is much larger than what is in it wastes
+/// cache: blocks of one power of two begin in the same cache sets, and their unused ends keep the other sets idle.
+const CLASS_BYTES: [usize; 13] = [
+    4 << 10,
+    8 << 10,
+    DEFAULT_BYTES,
+    24 << 10,
+    32 << 10,
+    48 << 10,
+    64 << 10,
+    96 << 10,
+    128 << 10,
+    192 << 10,
+    256 << 10,
+    512 << 10,
+    1 << 20,
+];
 
 /// The size a buffer has that was asked for without a known need.
-pub(crate) const DEFAULT_BYTES: usize = CLASSES[0].0;
+pub(crate) const DEFAULT_BYTES: usize = 16 << 10;
+
+/// What a thread keeps of each class. Larger blocks than the largest class are rare and go back to the system.
+const KEPT_BYTES_PER_CLASS: usize = 8 << 20;
 
 thread_local! {
-    static POOL: RefCell<[Vec<Box<[u8]>>; CLASSES.len()]> = const { RefCell::new([const { Vec::new() }; CLASSES.len()]) };
+    static POOL: RefCell<[Vec<Box<[u8]>>; CLASS_BYTES.len()]> =
+        const { RefCell::new([const { Vec::new() }; CLASS_BYTES.len()]) };
 }
 
 /// A zeroed or reused block of bytes, returned to its thread's pool when dropped.
@@ -23,22 +42,22 @@ struct Block(Box<[u8]>);
 
 impl Block {
     fn at_least(bytes: usize) -> Self {
-        let Some(class) = CLASSES.iter().position(|(size, _)| *size >= bytes) else {
+        let Some(class) = CLASS_BYTES.iter().position(|size| *size >= bytes) else {
             return Self(vec![0; bytes.next_multiple_of(1 << 20)].into_boxed_slice());
         };
         let pooled = POOL.with_borrow_mut(|pool| pool[class].pop());
-        Self(pooled.unwrap_or_else(|| vec![0; CLASSES[class].0].into_boxed_slice()))
+        Self(pooled.unwrap_or_else(|| vec![0; CLASS_BYTES[class]].into_boxed_slice()))
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let Some(class) = CLASSES.iter().position(|(size, _)| *size == self.0.len()) else { return };
+        let Some(class) = CLASS_BYTES.iter().position(|size| *size == self.0.len()) else { return };
         let block = std::mem::take(&mut self.0);
         // The pool is gone while its thread ends; the block is then simply freed.
         let _ = POOL.try_with(|pool| {
             let mut pool = pool.borrow_mut();
-            if pool[class].len() < CLASSES[class].1 {
+            if pool[class].len() < KEPT_BYTES_PER_CLASS / CLASS_BYTES[class] {
                 pool[class].push(block);
             }
         });
@@ -106,7 +125,7 @@ impl Buffer {
     /// a larger block when it is full.
     pub(crate) fn spare(&mut self) -> &mut [u8] {
         if self.end == self.block.0.len() {
-            self.make_room(1);
+            self.make_room(if self.is_released() { DEFAULT_BYTES } else { 1 });
         }
         &mut self.block.0[self.end..]
     }

@@ -12,7 +12,7 @@ use sluice_http1::{Framing, HeadError, Parse, RequestHead, ResponseHead};
 use sluice_types::{ErrorKind, Settings};
 
 use crate::answer::{Answer, BodyLength, send_refusal};
-use crate::buffers::Buffer;
+use crate::buffers::{Buffer, DEFAULT_BYTES};
 use crate::exchange::{self, Exchange, Request};
 use crate::gate::{self, Asked};
 use crate::h1_answer::{H1Answer, Progress};
@@ -36,7 +36,8 @@ const MAX_DISCARDED_BODY: u64 = 64 << 10;
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER_MS: u32 = 1_000;
 
-/// Most room that is made for a request before its head has said how long it is.
+/// Room that is made for a request before its head has said how long it is: as much as the last one took, within these.
+const MIN_ROOM_BYTES: usize = 4 << 10;
 const MAX_ROOM_BYTES: usize = 256 << 10;
 
 /// How a connection left the fast lane.
@@ -82,7 +83,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, peer: IpAddr) -> 
         peer,
         input,
         served: 0,
-        last_request_bytes: 0,
+        last_request_bytes: DEFAULT_BYTES,
         progress: Progress::Nothing,
     };
     loop {
@@ -198,7 +199,7 @@ impl Connection {
         }
         self.input.discard();
         let (stream, input) = (&mut self.stream, &mut self.input);
-        let room = self.last_request_bytes.clamp(1, MAX_ROOM_BYTES);
+        let room = self.last_request_bytes.clamp(MIN_ROOM_BYTES, MAX_ROOM_BYTES);
         let read = self.timer.limit(idle_timeout_ms, |cx| {
             if worker.shared.is_draining() {
                 return Poll::Ready(Ok(0));
