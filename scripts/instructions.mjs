@@ -32,7 +32,12 @@ const ANSWER_BODY = JSON.stringify({
   created: 1760000000,
   model: 'm',
   choices: [
-    { index: 0, message: { role: 'assistant', content: 'y'.repeat(400) }, finish_reason: 'stop', logprobs: null },
+    {
+      index: 0,
+      message: { role: 'assistant', content: 'y'.repeat(400) },
+      finish_reason: 'stop',
+      logprobs: null,
+    },
   ],
   usage: {
     prompt_tokens: 250,
@@ -57,7 +62,9 @@ const ROWS = {
 
 function request({ model, bytes }) {
   const shell = JSON.stringify({ model, messages: [{ role: 'user', content: '' }], temperature: 0.7 });
-  const text = 'The quick brown fox jumps over the lazy dog. '.repeat(bytes / 40).slice(0, bytes - shell.length);
+  const text = 'The quick brown fox jumps over the lazy dog. '
+    .repeat(bytes / 40)
+    .slice(0, bytes - shell.length);
   const body = JSON.stringify({ model, messages: [{ role: 'user', content: text }], temperature: 0.7 });
   return Buffer.from(
     `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${KEY}\r\n` +
@@ -239,7 +246,10 @@ export async function main(argv = process.argv.slice(2)) {
   const current = compiler();
   const baseline = JSON.parse(readFileSync(BASELINE, 'utf8'));
   if (values.write) {
-    writeFileSync(BASELINE, `${JSON.stringify({ compiler: current, profile: 'quick', rows: counts }, null, 2)}\n`);
+    writeFileSync(
+      BASELINE,
+      `${JSON.stringify({ compiler: current, profile: 'quick', rows: counts }, null, 2)}\n`,
+    );
     console.log(`written to ${BASELINE}`);
     return;
   }
@@ -257,4 +267,4 @@ export async function main(argv = process.argv.slice(2)) {
   }
 }
 
-if (isMain(import.meta.url)) runMain(main);
+if (isMain(import.meta.url)) await runMain(main);

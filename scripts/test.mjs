@@ -48,6 +48,7 @@ const LANES = {
     { name: 'oxlint', command: node(join(BIN, 'oxlint', 'bin', 'oxlint')) },
     { name: 'knip', command: node(join(BIN, 'knip', 'bin', 'knip.js')) },
     { name: 'addon', work: ({ profile }) => asCheck(() => buildAddon({ profile })) },
+    { name: 'instructions', work: countInstructions },
   ],
   tests: [
     { name: 'pack', command: node('scripts/pack-check.mjs') },
@@ -78,6 +79,13 @@ async function cargoDeny() {
     cwd: ROOT,
     capture: true,
   });
+}
+
+async function countInstructions() {
+  if (spawnSync('valgrind', ['--version']).status !== 0) {
+    return { code: 0, output: '', skipped: 'valgrind is not installed' };
+  }
+  return run(...node('scripts/instructions.mjs'), { cwd: ROOT, capture: true });
 }
 
 async function runVitest() {
