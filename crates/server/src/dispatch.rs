@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use sluice_dialects::json::quote_into;
@@ -235,13 +235,17 @@ async fn send_and_await<A: Answer>(
         *slice = IoSlice::new(piece);
     }
     let write_limit = x.plan.plan().settings.write_timeout_ms;
-    let written = lease.stream().write_all(&mut slices[..count], x.timer, write_limit).await;
-    let reused = lease.reused;
-    if let Err(error) = written {
+    let answer = &mut *x.answer;
+    let gone = |cx: &mut Context<'_>| answer.poll_gone(cx).map(|_| io::ErrorKind::Interrupted.into());
+    let stream = lease.stream();
+    let written = stream.write_all_unless(&mut slices[..count], x.timer, write_limit, gone).await;
+    match written.map_err(|error| (error.kind(), error)) {
+        Ok(()) => {}
+        Err((io::ErrorKind::Interrupted, _)) => return Err(Fault::ClientGone),
+        Err((io::ErrorKind::TimedOut, _)) => return Err(Fault::Timeout),
+        Err((_, error)) if lease.reused => return Err(Fault::Broken(error)),
         // A provider may refuse a body before it has taken all of it; its reason is then waiting to be read.
-        if reused || error.kind() == io::ErrorKind::TimedOut {
-            return Err(Fault::Broken(error));
-        }
+        Err(_) => {}
     }
     estimate_prompt(x);
     let sent = Instant::now();

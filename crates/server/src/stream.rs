@@ -79,14 +79,28 @@ impl Stream {
     /// `stall_ms` is an error of kind `TimedOut`.
     pub(crate) async fn write_all(
         &mut self,
+        slices: &mut [IoSlice<'_>],
+        timer: &Timer,
+        stall_ms: u32,
+    ) -> io::Result<()> {
+        self.write_all_unless(slices, timer, stall_ms, |_| Poll::Pending).await
+    }
+
+    /// The same, watching meanwhile for a reason to give up, which is then the error.
+    pub(crate) async fn write_all_unless(
+        &mut self,
         mut slices: &mut [IoSlice<'_>],
         timer: &Timer,
         stall_ms: u32,
+        mut reason: impl FnMut(&mut Context<'_>) -> Poll<io::Error>,
     ) -> io::Result<()> {
         IoSlice::advance_slices(&mut slices, 0);
         while !slices.is_empty() {
             let written = timer
-                .limit(stall_ms, |cx| self.poll_write(cx, slices))
+                .limit(stall_ms, |cx| match self.poll_write(cx, slices) {
+                    Poll::Pending => reason(cx).map(Err),
+                    written => written,
+                })
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             if written == 0 {

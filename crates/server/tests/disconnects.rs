@@ -5,7 +5,8 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -166,6 +167,44 @@ fn a_client_that_leaves_in_its_own_body_costs_nothing() {
     }
     gateway.is_at_rest();
     assert_eq!(upstream.times_asked(), 0);
+}
+
+/// A provider that takes no more of a body does not keep its client, and a client that leaves does not wait for it.
+#[test]
+fn a_provider_that_stops_taking_the_body_is_let_go() {
+    let stalled = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, closed) = channel();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                stream.read_exact(&mut [0; 1000]).unwrap();
+                sender.send(stream).unwrap();
+            }
+        });
+        (address, closed)
+    };
+    let body = format!(r#"{{"model":"m","messages":["{}"]}}"#, "a".repeat(24 << 20));
+    let ((first, held), second) = (stalled(), Upstream::answering(json_answer("200 OK", COMPLETION)));
+    let changes = [("/settings/write_timeout_ms", json!(400)), ("/settings/body_timeout_ms", json!(10_000))];
+    let gateway = Gateway::start(&with(snapshot(&[first, second.address]), &changes));
+    assert_eq!(gateway.chat(&body).status, 200);
+    assert_eq!((gateway.record().get("attempts"), gateway.is_at_rest().targets[0].attempts.timeout), (2, 1));
+    drop(held);
+    let (address, held) = stalled();
+    let changes =
+        [("/settings/write_timeout_ms", json!(60_000)), ("/settings/body_timeout_ms", json!(10_000))];
+    let gateway = Gateway::start(&with(snapshot(&[address]), &changes));
+    let mut client = gateway.connect();
+    client.write_all(&chat_request(&body)).unwrap();
+    let _provider = held.recv_timeout(Duration::from_secs(5)).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    let left = Instant::now();
+    drop(client);
+    let record = gateway.record();
+    assert!(left.elapsed() < Duration::from_secs(1), "{:?}", left.elapsed());
+    assert_eq!(record.error(), Some(ErrorKind::ClientGone));
+    gateway.is_at_rest();
 }
 
 /// A client that leaves does not take its pipelined requests to the provider.

@@ -6,8 +6,10 @@ mod support;
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use serde_json::json;
 use support::*;
 
@@ -386,4 +388,81 @@ fn a_head_request_has_headers_and_no_body() {
     let (head, rest) = all.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-length: 3"), "{head}");
     assert!(rest.starts_with("HTTP/1.1 200 OK\r\n") && rest.ends_with("\r\n\r\nready\n"), "{rest}");
+}
+
+/// A body on a request that takes none is skipped, like one behind a refusal.
+#[test]
+fn a_body_nobody_wants_never_becomes_a_request() {
+    let upstream = Upstream::answering(json_answer("200 OK", COMPLETION));
+    let gateway = Gateway::before(&[&upstream]);
+    let smuggled = chat_request(CHAT);
+    let head = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {KEY}\r\ncontent-length: {}\r\n\r\n",
+        smuggled.len()
+    );
+    let mut stream = gateway.connect();
+    for _ in 0..3 {
+        stream.write_all(&[head.as_bytes(), &smuggled].concat()).unwrap();
+        assert_eq!(read_answer(&mut stream).json()["object"], "list");
+    }
+    assert_eq!(upstream.times_asked(), 0);
+}
+
+#[test]
+fn connections_are_kept_or_closed_as_the_client_asks() {
+    let upstream = Upstream::answering(json_answer("200 OK", COMPLETION));
+    let gateway = Gateway::before(&[&upstream]);
+    let cases = [
+        ("1.1", "", true),
+        ("1.1", "connection: close\r\n", false),
+        ("1.1", "connection: x, Close\r\n", false),
+        ("1.1", "connection: keep-alive\r\n", true),
+        ("1.0", "", false),
+        ("1.0", "connection: keep-alive\r\n", true),
+    ];
+    for (version, lines, kept) in cases {
+        let request = format!("GET /v1/models HTTP/{version}\r\nhost: g\r\nx-api-key: {KEY}\r\n{lines}\r\n");
+        let mut stream = gateway.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = read_answer(&mut stream);
+        let said = match (kept, version) {
+            (false, _) => Some("close"),
+            (true, "1.0") => Some("keep-alive"),
+            (true, _) => None,
+        };
+        assert_eq!(answer.header("connection"), said, "{version} {lines:?}");
+        assert_eq!(is_closed(&mut stream, Duration::from_millis(200)), !kept, "{version} {lines:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is done to the bytes of a request, what comes back is HTTP or the end, and the next client is served.
+    #[test]
+    fn mangled_requests_harm_nobody(
+        edits in prop::collection::vec((0_usize..300, any::<u8>(), 0_u8..3), 1..6)
+    ) {
+        static GATEWAY: LazyLock<Gateway> = LazyLock::new(|| {
+            let upstream = Upstream::answering(json_answer("200 OK", COMPLETION));
+            let soon = ["/settings/header_timeout_ms", "/settings/body_timeout_ms", "/settings/idle_timeout_ms"];
+            Gateway::before_with(&[&upstream], &soon.map(|pointer| (pointer, json!(20))))
+        });
+        let mut bytes = chat_request(CHAT);
+        for (at, byte, kind) in edits {
+            let at = at % bytes.len();
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => drop(bytes.remove(at)),
+            }
+        }
+        let mut stream = GATEWAY.connect();
+        stream.write_all(&bytes).unwrap();
+        let answer = read_to_end(&mut stream);
+        prop_assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 "), "{:?}", String::from_utf8_lossy(&answer));
+        let healthy = GATEWAY.raw(b"GET /healthz HTTP/1.1\r\nhost: g\r\n\r\n");
+        prop_assert_eq!(healthy.status, 200);
+        GATEWAY.is_at_rest();
+    }
 }
