@@ -9,7 +9,7 @@ import { eventually } from './wait.js';
 /** The virtual key that every gateway of these tests accepts. */
 export const KEY = 'sk-test-virtual-0123456789abcdef';
 /** The token of its admin API. */
-export const ADMIN_TOKEN = 'admin-token-of-the-tests-0123456789';
+export const ADMIN_TOKEN = 'sluice-admin-Tests0xQ2mN5vB7kL9pR4tW6y';
 
 /** One row of `/admin/v1/usage/requests`. */
 export interface RequestRow {

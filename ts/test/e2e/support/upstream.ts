@@ -22,6 +22,14 @@ export interface Received {
   readonly closed: Promise<void>;
 }
 
+/** Longest time the gateway may take to let go of a provider whose client has gone, with some for a busy machine. */
+const LET_GO_MS = 2_000;
+
+/** Whether the gateway has given a request up, at once or within the time it may take. */
+export function isLetGo({ closed }: Received): Promise<boolean> {
+  return Promise.race([closed.then(() => true), sleep(LET_GO_MS, false)]);
+}
+
 /** Answers one request. */
 export type Handler = (request: Received, response: ServerResponse) => void | Promise<void>;
 
