@@ -8,6 +8,9 @@ import type { RawModel, RawTarget } from './schema-routing.js';
 import { section, type Reading } from './section.js';
 import { listChoices, quoteName, suggestion, type DocumentPath } from './wording.js';
 
+/** The model that the built-in demo provider is asked for. */
+const DEMO_MODEL = 'demo';
+
 /** Stands for what the star of a pattern matched. */
 const STAR = '*';
 
@@ -36,7 +39,8 @@ export function readModels(
 
 /**
  * With no `models` section: `PROVIDER/MODEL` for every provider; the provider's own families of names, so that `gpt-4o`
- * goes to OpenAI whatever else there is; and every other name where there is only one provider it can mean.
+ * goes to OpenAI whatever else there is; and every other name where there is only one provider it can mean. The built-in
+ * demo provider's model is named besides, for lists of models leave patterns out.
  */
 export function defaultModels(providers: readonly ProviderConfig[]): ModelConfig[] {
   const prefixed = providers.map(({ name }) => single(`${name}/*`, name, STAR));
@@ -44,7 +48,10 @@ export function defaultModels(providers: readonly ProviderConfig[]): ModelConfig
     (catalogueRow(name)?.families ?? []).map((family) => single(family, name, null)),
   );
   const only = providers.length === 1 ? providers.map(({ name }) => single(STAR, name, null)) : [];
-  return [...prefixed, ...families, ...only];
+  const demo = providers
+    .filter(({ baseUrl }) => baseUrl === null)
+    .map(({ name }) => single(DEMO_MODEL, name, null));
+  return [...prefixed, ...families, ...only, ...demo];
 }
 
 function single(name: string, provider: string, upstreamModel: string | null): ModelConfig {

@@ -38,7 +38,7 @@ describe('banner', () => {
   Data       /d
   Providers  demo        built in, answers anything with made-up text
   Models     demo/* -> demo/*
-             * -> demo
+             *, demo -> demo
 
   Token      sluice-admin-x  (admin API; shown this once, only its digest is kept)
   Key        sk-slc-x  (virtual key "default"; shown this once)

@@ -45,7 +45,7 @@ describe('activation', () => {
     expect(activation).toMatchObject({
       ok: true,
       providers: [{ name: 'demo' }],
-      models: [{ name: 'demo/*' }, { name: '*' }],
+      models: [{ name: 'demo/*' }, { name: '*' }, { name: 'demo' }],
     });
     expect(harness.applied).toMatchObject([
       { version: 3, providers: [{ base_url: 'http://127.0.0.1:9/v1' }], keys: [{ id: 1, models: ['*'] }] },
