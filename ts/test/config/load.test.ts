@@ -60,7 +60,11 @@ describe('the defaults', () => {
           targets: [{ provider: 'demo', upstreamModel: '*', weight: 1, tier: 0 }],
         },
         { name: '*', aliases: [], targets: [{ provider: 'demo', upstreamModel: null, weight: 1, tier: 0 }] },
-        { name: 'demo', aliases: [], targets: [{ provider: 'demo', upstreamModel: null, weight: 1, tier: 0 }] },
+        {
+          name: 'demo',
+          aliases: [],
+          targets: [{ provider: 'demo', upstreamModel: null, weight: 1, tier: 0 }],
+        },
       ],
       keys: [],
       keyDefaults: {},
