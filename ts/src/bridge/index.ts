@@ -116,7 +116,11 @@ function refusals<T>(call: () => T): T {
 function asRefusal(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   try {
-    const { path, code, message } = JSON.parse(error.message) as { path: string; code: string; message: string };
+    const { path, code, message } = JSON.parse(error.message) as {
+      path: string;
+      code: string;
+      message: string;
+    };
     return new SnapshotRefused(path, code, message);
   } catch {
     return error;

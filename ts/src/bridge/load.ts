@@ -85,7 +85,8 @@ function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'package.json'))) {
     const above = dirname(folder);
-    if (above === folder) throw new Error('Sluice cannot find the package it belongs to: no package.json above it.');
+    if (above === folder)
+      throw new Error('Sluice cannot find the package it belongs to: no package.json above it.');
     folder = above;
   }
   return folder;
