@@ -207,15 +207,18 @@ async fn hold_stream<A: Answer>(
 ) -> Result<(Held, Verdict), Fault> {
     let head_len = x.upstream_head.head_len;
     let mut boundary = EventBoundary::new();
+    // Up to here there are comments only, each looked at once.
+    let mut seen = 0;
     let began = inflow.last_read;
     let class = loop {
         let body = &inflow.bytes[head_len..];
         let whole = boundary.whole_events(body);
-        let first = sse::events(&body[..whole]).find(|event| event.data() != Data::None);
+        let first = sse::events(&body[seen..whole]).find(|event| event.data() != Data::None);
         if let Some(event) = first {
             // A tap of its own: the stream is tapped from its beginning when it is relayed.
             break StreamTap::new(call.endpoint).event(&event);
         }
+        seen = whole;
         if inflow.is_done() {
             return Err(Fault::Invalid("the provider's stream ended before its first event"));
         }

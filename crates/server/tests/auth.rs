@@ -287,6 +287,29 @@ fn a_provider_key_in_an_error_is_masked() {
     }
 }
 
+/// What is printed, counted or recorded holds no secret, whatever the request came to.
+#[test]
+fn no_secret_is_printed_counted_or_recorded() {
+    let bodies = ["200 OK", "401 Unauthorized", "429 Too Many Requests", "500 Internal Server Error"]
+        .map(|status| json_answer(status, &format!(r#"{{"error":"{PROVIDER_KEY} {KEY}"}}"#)));
+    for bytes in bodies {
+        let upstream = Upstream::answering(bytes);
+        let plan = snapshot(&[upstream.address]);
+        let gateway = Gateway::start(&plan);
+        gateway.chat(CHAT);
+        gateway.raw(&request_with(&format!("x-api-key: {KEY}-wrong\r\n")));
+        let records: Vec<u8> = gateway.records().into_iter().flat_map(|record| record.0).collect();
+        let printed = format!("{:?} {:?}", gateway.plane, parse(&plan));
+        let counted = serde_json::to_string(&gateway.plane.stats()).unwrap();
+        let error = gateway.plane.apply(&parse(&with(plan, &[("/keys/0/id", json!(0))]))).unwrap_err();
+        let all = [printed.as_bytes(), counted.as_bytes(), &records, format!("{error} {error:?}").as_bytes()]
+            .concat();
+        for secret in [PROVIDER_KEY, KEY] {
+            assert!(!all.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+        }
+    }
+}
+
 #[test]
 fn a_request_that_goes_in_circles_is_stopped() {
     // Two gateways that lead to each other.

@@ -16,6 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
+use support::h2_frames::*;
 use support::*;
 
 /// An upstream that answers everything with the beginning of a stream and keeps the connection, in one thread.
@@ -115,4 +116,35 @@ fn a_slow_reader_holds_back_its_provider() {
         stream.read_exact(&mut rest).unwrap();
     }
     assert!(written.load(Ordering::SeqCst) > at);
+}
+
+/// Header blocks that unpack to thousands of times their size, on streams without a window: refused by what they unpack
+/// to, and nothing of it stays.
+#[test]
+fn header_bombs_leave_no_memory_behind() {
+    if served_as_child() {
+        return;
+    }
+    let gateway = GatewayProcess::start("header_bombs_leave_no_memory_behind", &snapshot(&[]), None);
+    assert_eq!(gateway.raw(&get("/v1/models")).status, 200);
+    let before = gateway.resident_kib();
+    let bombs: Vec<TcpStream> = (0..50)
+        .map(|_| {
+            let mut stream = gateway.connect();
+            let insert = [&[0x40, 6][..], b"x-bomb", &[120], &[b'a'; 120]].concat();
+            let block = [get_fields("/healthz"), insert, vec![0xbe; 15_000]].concat();
+            let streams =
+                (0..100).flat_map(|at| frame(HEADERS, END_HEADERS | END_STREAM, 2 * at + 1, &block));
+            // SETTINGS_INITIAL_WINDOW_SIZE 0.
+            let _ = stream.write_all(&greeting(&[(4, 0)]));
+            let _ = stream.write_all(&streams.collect::<Vec<u8>>());
+            stream
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(300));
+    let grown = gateway.resident_kib().saturating_sub(before);
+    println!("fifty connections with a hundred header bombs each: {grown} KiB");
+    assert!(grown < 64 << 10, "{grown} KiB");
+    assert_eq!(gateway.raw(&get("/v1/models")).status, 200);
+    drop(bombs);
 }

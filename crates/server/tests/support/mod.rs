@@ -12,6 +12,7 @@
 mod answer;
 mod gateway;
 pub mod h2_client;
+pub mod h2_frames;
 mod process;
 mod record;
 mod upstream;
