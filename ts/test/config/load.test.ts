@@ -53,19 +53,13 @@ describe('the defaults', () => {
           foundIn: null,
         },
       ],
-      models: [
-        {
-          name: 'demo/*',
+      models: [['demo/*', '*'] as const, ['*', null] as const, ['demo', null] as const].map(
+        ([name, upstreamModel]) => ({
+          name,
           aliases: [],
-          targets: [{ provider: 'demo', upstreamModel: '*', weight: 1, tier: 0 }],
-        },
-        { name: '*', aliases: [], targets: [{ provider: 'demo', upstreamModel: null, weight: 1, tier: 0 }] },
-        {
-          name: 'demo',
-          aliases: [],
-          targets: [{ provider: 'demo', upstreamModel: null, weight: 1, tier: 0 }],
-        },
-      ],
+          targets: [{ provider: 'demo', upstreamModel, weight: 1, tier: 0 }],
+        }),
+      ),
       keys: [],
       keyDefaults: {},
       settings: {
