@@ -4,7 +4,7 @@
  */
 
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type AdminApp, buildAdminApp, listenAdmin } from './admin/index.js';
+import { type AdminApp, buildAdminApp, closeAdmin, listenAdmin } from './admin/index.js';
 import {
   SnapshotRefused,
   startDataPlane,
@@ -123,7 +123,7 @@ async function assemble(
   undo.push(() => recorder.stop());
   const parts = { version: options.version, logger, store, manager, dataPlane, recorder };
   const app = await buildAdmin(parts, tokens.digests);
-  undo.push(() => app.close());
+  undo.push(() => closeAdmin(app));
   const adminUrl = await listenAdmin(app, formatAddress(config.admin.address), tokens.digests);
   await tokens.keep();
   await store.setFact(ADMIN_URL_FACT, adminUrl);
@@ -140,7 +140,7 @@ async function assemble(
     drain: async () => {
       stopWatching();
       const result = await drainPlane(dataPlane, manager.config);
-      await app.close();
+      await closeAdmin(app);
       plane.stop();
       await recorder.stop();
       await store.close();

@@ -2,6 +2,9 @@
 import type { AdminApp } from './app.js';
 import { isLoopback } from './guard.js';
 
+/** How long a request may still take when the listener closes. Reports are for people, who can ask again. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
 /** The listener cannot be opened as asked. */
 export class UnsafeAdminListener extends Error {
   constructor(host: string) {
@@ -24,7 +27,7 @@ export function requireCredential(host: string, tokenDigests: readonly string[])
   if (tokenDigests.length === 0 && !isLoopback(host)) throw new UnsafeAdminListener(host);
 }
 
-/** Listens, and answers the URL under which the listener is reached. Close the app to end it. */
+/** Listens, and answers the URL under which the listener is reached. {@link closeAdmin} ends it. */
 export async function listenAdmin(
   app: AdminApp,
   address: string,
@@ -33,4 +36,17 @@ export async function listenAdmin(
   const { host, port } = splitAddress(address);
   requireCredential(host, tokenDigests);
   return app.listen({ host, port });
+}
+
+/**
+ * Closes the listener when the requests that run have been answered. Who is slow, or has sent half a request and no more,
+ * is cut off: it must not keep the process from ending.
+ */
+export async function closeAdmin(app: AdminApp): Promise<void> {
+  const cutOff = setTimeout(() => app.server.closeAllConnections(), CLOSE_TIMEOUT_MS);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(cutOff);
+  }
 }

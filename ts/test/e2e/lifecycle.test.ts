@@ -1,7 +1,7 @@
 /** How the process stops: in order when it is asked to, at once when it is asked twice, and in no case with a crash. */
 
 import { Agent } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Gateway } from './support/gateway.js';
@@ -54,6 +54,16 @@ function isOpen(origin: string): Promise<boolean> {
       resolve(open);
     };
     socket.on('connect', () => tell(true)).on('error', () => tell(false));
+  });
+}
+
+/** Connects, sends a part of a request, and leaves it at that. */
+function sendHalf(url: string, half: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => {
+      socket.write(half, () => resolve(socket));
+    });
+    socket.on('error', reject);
   });
 }
 
@@ -136,6 +146,19 @@ describe.skipIf(!isBuilt)('SIGTERM', () => {
       const cut = await stream.catch(() => null);
       expect(cut?.isWhole ?? false).toBe(false);
     }
+  });
+
+  it('does not wait for whoever has sent half a request', async () => {
+    const gateway = await Gateway.start({ config: config({ drain: '300ms' }) });
+    const halves = ['', 'POST /v1/chat/', 'GET /readyz HTTP/1.1\r\nhost: localhost\r\n'];
+    const opened = [gateway.origin, gateway.adminUrl].flatMap((url) =>
+      halves.map((half) => sendHalf(url, half)),
+    );
+    const sockets = await Promise.all(opened);
+    const begun = performance.now();
+    expect(await gateway.stop()).toEqual({ code: 0, signal: null });
+    expect(performance.now() - begun).toBeLessThan(8_000);
+    for (const socket of sockets) socket.destroy();
   });
 
   it('with nothing under way ends at once', async () => {
