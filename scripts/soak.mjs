@@ -115,15 +115,17 @@ function answerWhole(response, path, { user }) {
   response.end(JSON.stringify(status === 200 ? good : { error: { message: 'meant to fail' } }));
 }
 
+async function answer(incoming, response) {
+  const chunks = [];
+  for await (const chunk of incoming) chunks.push(chunk);
+  const body = JSON.parse(Buffer.concat(chunks).toString());
+  if (body.stream) await stream(response, body);
+  else answerWhole(response, incoming.url, body);
+}
+
 /** A provider that does what it is asked to. */
 async function startProvider() {
-  const server = createServer(async (incoming, response) => {
-    const chunks = [];
-    for await (const chunk of incoming) chunks.push(chunk);
-    const body = JSON.parse(Buffer.concat(chunks).toString());
-    if (body.stream) await stream(response, body);
-    else answerWhole(response, incoming.url, body);
-  });
+  const server = createServer((incoming, response) => void answer(incoming, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return server;
