@@ -71,8 +71,9 @@ async function start(options: StartOptions, io: Io): Promise<void> {
   const { config, dataAddresses, adminUrl, generatedAdminToken, firstKeySecret } = gateway;
   const program = invocation(process.argv[1], process.cwd());
   const seen = { version, config, configFile, dataAddresses, adminUrl, generatedAdminToken, firstKeySecret };
+  const stopped = untilStopped(gateway, io); // signals are heard before anybody is told that it serves
   io.out(banner({ ...seen, program, options: repeated(options) }));
-  await untilStopped(gateway, io);
+  await stopped;
 }
 
 async function startOrExplain(

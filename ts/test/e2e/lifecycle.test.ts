@@ -2,13 +2,17 @@
 
 import { Agent } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Gateway } from './support/gateway.js';
 import { ask, type Answer } from './support/http.js';
-import { isBuilt } from './support/program.js';
+import { emptyDirectory, isBuilt, launch, PROGRAM } from './support/program.js';
 import { chatHandler, Upstream } from './support/upstream.js';
 import { eventually } from './support/wait.js';
+
+const SIGNALLER = pathToFileURL(join(import.meta.dirname, 'scripts', 'signal-at-banner.mjs')).href;
 
 let upstream: Upstream;
 
@@ -159,6 +163,16 @@ describe.skipIf(!isBuilt)('SIGTERM', () => {
     expect(await gateway.stop()).toEqual({ code: 0, signal: null });
     expect(performance.now() - begun).toBeLessThan(8_000);
     for (const socket of sockets) socket.destroy();
+  });
+
+  it('is heard as soon as the gateway says that it serves', async () => {
+    const directory = emptyDirectory();
+    const options = ['start', '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0'];
+    const { ended, out } = launch(process.execPath, ['--import', SIGNALLER, PROGRAM, ...options], {
+      directory,
+    });
+    expect(await ended).toEqual({ code: 0, signal: null });
+    expect(out()).toContain('is serving');
   });
 
   it('with nothing under way ends at once', async () => {
