@@ -39,6 +39,8 @@ const HEAP_MIB = 96;
 const RELOAD_EVERY_MS = 20_000;
 const REPORT_EVERY_MS = 5_000;
 const MEASURE_EVERY_MS = 60_000;
+/** Reloads go round between so many configurations; names that were served once stay in the metrics. */
+const GENERATIONS = 4;
 
 const chat = (more) => JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'soak' }], ...more });
 
@@ -131,7 +133,7 @@ async function startProvider() {
   return server;
 }
 
-/** Of generation `n`; reloads go from one to the next. */
+/** The configuration of a generation. */
 function configOf(provider, generation) {
   return {
     listeners: {
@@ -222,9 +224,15 @@ async function operate(gateway, folder, provider, untilMs) {
     await admin(gateway, '/admin/v1/usage/requests?limit=100');
     await admin(gateway, '/metrics');
     if ((at * REPORT_EVERY_MS) % RELOAD_EVERY_MS !== 0) continue;
-    writeFileSync(join(folder, 'sluice.yaml'), JSON.stringify(configOf(provider, at)));
+    writeFileSync(join(folder, 'sluice.yaml'), JSON.stringify(configOf(provider, at % GENERATIONS)));
     await admin(gateway, '/admin/v1/config/reload', { method: 'POST' });
   }
+}
+
+/** What the heap of the control plane holds, as the gateway tells. */
+async function heapOf(gateway) {
+  const bytes = /^nodejs_heap_size_used_bytes (\d+)/m.exec(await admin(gateway, '/metrics'));
+  return { heap_mib: Math.round(Number(bytes?.[1]) / 1024 / 1024) };
 }
 
 /** What a process holds at this moment. */
@@ -240,10 +248,8 @@ function heldBy(pid) {
 async function measure(gateway, begun, untilMs, samples) {
   while (performance.now() < untilMs) {
     await sleep(Math.max(0, Math.min(MEASURE_EVERY_MS, untilMs - performance.now())));
-    const sample = {
-      minute: Math.round((performance.now() - begun) / 6_000) / 10,
-      ...heldBy(gateway.child.pid),
-    };
+    const minute = Math.round((performance.now() - begun) / 6_000) / 10;
+    const sample = { minute, ...heldBy(gateway.child.pid), ...(await heapOf(gateway)) };
     samples.push(sample);
     process.stderr.write(`  ${JSON.stringify(sample)}\n`);
   }
