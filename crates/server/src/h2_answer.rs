@@ -1,5 +1,6 @@
 //! An answer written to one stream of an HTTP/2 connection.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -49,6 +50,9 @@ pub(crate) struct H2Answer {
     body: mpsc::Sender<Sent>,
     /// The other end of `body`, until the head goes out.
     frames: Option<Frames>,
+    /// Resolves when hyper lets go of the frames: the stream was reset, or the connection is gone.
+    let_go: oneshot::Receiver<Infallible>,
+    is_let_go: bool,
     end: StreamEnd,
     timer: Timer,
     write_timeout_ms: u32,
@@ -66,11 +70,14 @@ impl H2Answer {
         timer: Timer,
         write_timeout_ms: u32,
     ) -> Self {
-        let (body, frames) = mpsc::channel(FRAMES_IN_FLIGHT);
+        let (body, receiver) = mpsc::channel(FRAMES_IN_FLIGHT);
+        let (held, let_go) = oneshot::channel();
         Self {
             head: Some(head),
             body,
-            frames: Some(Frames(frames)),
+            frames: Some(Frames { receiver, _held: Some(held) }),
+            let_go,
+            is_let_go: false,
             end,
             timer,
             write_timeout_ms,
@@ -160,13 +167,21 @@ impl Answer for H2Answer {
         {
             return Poll::Ready(ClientGone);
         }
-        let mut closed = pin!(self.body.closed());
-        closed.as_mut().poll(cx).map(|()| ClientGone)
+        // Waiting for the channel to close would have to be begun anew with each poll, which forgets whom to wake.
+        if !self.is_let_go {
+            ready!(Pin::new(&mut self.let_go).poll(cx)).err();
+            self.is_let_go = true;
+        }
+        Poll::Ready(ClientGone)
     }
 }
 
 /// The body of an answer as hyper takes it: frames as they come.
-pub(crate) struct Frames(mpsc::Receiver<Sent>);
+pub(crate) struct Frames {
+    receiver: mpsc::Receiver<Sent>,
+    /// Tells the answer, by being dropped, that nobody takes it any more.
+    _held: Option<oneshot::Sender<Infallible>>,
+}
 
 impl Body for Frames {
     type Data = Bytes;
@@ -176,7 +191,7 @@ impl Body for Frames {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        Poll::Ready(match ready!(self.0.poll_recv(cx)) {
+        Poll::Ready(match ready!(self.receiver.poll_recv(cx)) {
             Some(Sent::Data(data)) => Some(Ok(Frame::data(data))),
             Some(Sent::End) => None,
             None => Some(Err(BrokenOff)),
@@ -189,12 +204,12 @@ pub(crate) fn panic_answer() -> Response<Frames> {
     let mut body = Vec::new();
     let message = "The gateway failed to handle this request.";
     sluice_dialects::errors::openai_body(&mut body, ErrorKind::Internal, message, None);
-    let (sender, frames) = mpsc::channel(2);
+    let (sender, receiver) = mpsc::channel(2);
     for sent in [Sent::Data(body.into()), Sent::End] {
         // There is room for both.
         let _ = sender.try_send(sent);
     }
-    let mut response = Response::new(Frames(frames));
+    let mut response = Response::new(Frames { receiver, _held: None });
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
