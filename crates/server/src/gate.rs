@@ -94,8 +94,13 @@ fn authenticate(
         }
         Err(CredentialError::Malformed) => Some(&[][..]),
     };
+    if !settings.require_key {
+        // Clients send a key because they must; one that is known here brings its limits along, others mean nothing.
+        let known = presented.and_then(|key| plan.plan().keys.find(&digest_of(key), settlement.started_at_ms()));
+        return Ok(known);
+    }
     let Some(presented) = presented else {
-        return if settings.require_key { Err(Refusal::unauthenticated()) } else { Ok(None) };
+        return Err(Refusal::unauthenticated());
     };
     // Asked before the look-up, so that a guesser learns nothing once it is throttled.
     let (limit, now_ns) = (settings.max_auth_failures_per_minute, worker.monotonic_ns(settlement.latest()));
