@@ -96,7 +96,8 @@ fn authenticate(
     };
     if !settings.require_key {
         // Clients send a key because they must; one that is known here brings its limits along, others mean nothing.
-        let known = presented.and_then(|key| plan.plan().keys.find(&digest_of(key), settlement.started_at_ms()));
+        let known =
+            presented.and_then(|key| plan.plan().keys.find(&digest_of(key), settlement.started_at_ms()));
         return Ok(known);
     }
     let Some(presented) = presented else {
