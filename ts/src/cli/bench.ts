@@ -11,7 +11,7 @@ import { findNginx } from './bench/nginx.js';
 import { TASKSET } from './bench/processes.js';
 import { ROWS, SUBJECTS, upstreamsOf, type Row, type Subject } from './bench/rows.js';
 import { aligned, streamLines, tableLines } from './bench/table.js';
-import { writeOutcome, type Outcome } from './bench/write.js';
+import { folderFor, writeOutcome, type Outcome } from './bench/write.js';
 import { CommandFailed, PROCESS_IO, type Io } from './io.js';
 import { programVersion } from './version.js';
 
@@ -82,23 +82,27 @@ export async function bench(flags: BenchFlags, io: Io): Promise<number> {
   const source = cpuSource();
   if (source === 'none') io.err('This system has no /proc: processor time and memory are left out.');
   const effort = effortOf(flags);
-  const before = loadAverage();
-  const runs = await measureAll(rows, flags, { effort, source }, io);
-  const outcome: Outcome = {
+  const about = {
     label: flags.label ?? defaultLabel(),
     startedAt,
     command: commandLine(process.argv.slice(2)),
     version: programVersion(),
     machine: describeMachine(nginx?.version, source),
     commit: describeCommit(),
-    loadAverage: before,
+    loadAverage: loadAverage(),
     effort,
-    rows,
-    runs,
   };
+  let folder: string | undefined;
+  let outcome: Outcome = { ...about, rows: [], runs: [] };
+  // Written after every row: a run that is broken off keeps the rows it has finished.
+  await measureAll(rows, flags, { effort, source }, io, (measured, runs) => {
+    outcome = { ...about, rows: measured, runs };
+    folder ??= folderFor(flags.out, about);
+    writeOutcome(folder, outcome);
+  });
   show(outcome, io);
-  io.err(`Written to ${writeOutcome(flags.out, outcome)}`);
-  return runs.reduce((total, run) => total + run.report.failed, 0);
+  io.err(`Written to ${folder ?? 'no folder: nothing was measured'}`);
+  return outcome.runs.reduce((total, run) => total + run.report.failed, 0);
 }
 
 async function measureAll(
@@ -106,7 +110,8 @@ async function measureAll(
   flags: BenchFlags,
   how: Omit<Bench, 'lab'>,
   io: Io,
-): Promise<Run[]> {
+  onRow: (measured: readonly Row[], runs: readonly Run[]) => void,
+): Promise<void> {
   const lab = new Lab(upstreamsOf(rows), pinsOf(flags));
   const stopAtSignal = (signal: NodeJS.Signals): never => {
     lab.abandon();
@@ -116,18 +121,18 @@ async function measureAll(
   if (flags.pinLoad !== undefined) pinMyself(flags.pinLoad);
   const runs: Run[] = [];
   try {
-    for (const row of rows) {
+    for (const [index, row] of rows.entries()) {
       io.err(`${row.name}: ${row.title}`);
       await measureRow({ lab, ...how }, row, (run) => {
         runs.push(run);
         io.err(`  ${progress(run)}`);
       });
+      onRow(rows.slice(0, index + 1), runs);
     }
   } finally {
     await lab.stop();
     process.off('SIGINT', stopAtSignal).off('SIGTERM', stopAtSignal);
   }
-  return runs;
 }
 
 /** The rows asked for, less the lanes that are not measured, less the rows that are left without any. */

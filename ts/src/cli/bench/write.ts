@@ -40,14 +40,17 @@ export interface Summary extends Commit {
   readonly rows: readonly RowSummary[];
 }
 
-/** Writes the three files into a new folder below `out` and returns it. */
-export function writeOutcome(out: string, outcome: Outcome): string {
-  const folder = newFolder(join(out, `${outcome.startedAt.toISOString().slice(0, 10)}-${outcome.label}`));
+/** Writes the three files into a folder that `folderFor` made, over those of the rows before. */
+export function writeOutcome(folder: string, outcome: Outcome): void {
   const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
   write('summary.json', `${JSON.stringify(summaryOf(outcome), null, 2)}\n`);
   write('raw.csv', csv(outcome.runs));
   write('README.md', readme(outcome));
-  return folder;
+}
+
+/** A new folder for a run below `out`. */
+export function folderFor(out: string, { startedAt, label }: Pick<Outcome, 'startedAt' | 'label'>): string {
+  return newFolder(join(out, `${startedAt.toISOString().slice(0, 10)}-${label}`));
 }
 
 /** A folder that did not exist: a run never overwrites another. */
