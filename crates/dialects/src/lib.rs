@@ -8,7 +8,20 @@
 //! Same dialect in and out, a body is never parsed into a tree and never written anew. It is validated, the few members
 //! we act on are located by their byte spans, and what we own is spliced between slices of the original.
 
+//!
+//! Between dialects, a request or answer is read into one canonical form ([`exchange`]) and written from it; [`wire::Wire`]
+//! chooses the reader and the writer.
+
+pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
 pub mod errors;
+pub mod exchange;
+pub mod gemini;
 pub mod json;
+pub mod ollama;
 pub mod openai;
+pub mod openai_chat;
+pub mod openai_responses;
 pub mod sse;
+pub mod wire;

@@ -35,10 +35,20 @@ pub struct Usage {
     pub cached_input: u32,
     /// Prompt tokens written to the provider's cache (a part of `input`).
     pub cache_write: u32,
+    /// Those of them that are kept for an hour (a part of `cache_write`).
+    pub cache_write_1h: u32,
+    /// Prompt tokens of sound (a part of `input`).
+    pub audio_input: u32,
+    /// Prompt tokens of images (a part of `input`).
+    pub image_input: u32,
     /// Generated tokens, reasoning included.
     pub output: u32,
     /// Generated tokens spent on reasoning (a part of `output`).
     pub reasoning: u32,
+    /// Generated tokens of sound (a part of `output`).
+    pub audio_output: u32,
+    /// Generated tokens of images (a part of `output`).
+    pub image_output: u32,
 }
 
 impl Usage {
@@ -48,8 +58,13 @@ impl Usage {
         self.input = self.input.max(later.input);
         self.cached_input = self.cached_input.max(later.cached_input);
         self.cache_write = self.cache_write.max(later.cache_write);
+        self.cache_write_1h = self.cache_write_1h.max(later.cache_write_1h);
+        self.audio_input = self.audio_input.max(later.audio_input);
+        self.image_input = self.image_input.max(later.image_input);
         self.output = self.output.max(later.output);
         self.reasoning = self.reasoning.max(later.reasoning);
+        self.audio_output = self.audio_output.max(later.audio_output);
+        self.image_output = self.image_output.max(later.image_output);
     }
 
     /// Input plus output.

@@ -11,7 +11,9 @@
 //! Numbers follow the grammar and are never evaluated, so `1e400` passes.
 
 mod counts;
+mod doc;
 mod names;
+mod out;
 mod read;
 mod scan;
 mod simd;
@@ -20,8 +22,10 @@ mod string;
 use std::fmt;
 
 pub(crate) use counts::{closes_document, walk_counts};
+pub use doc::{Doc, Value};
 pub(crate) use names::Names;
-pub(crate) use read::push_json_string;
+pub use out::Out;
+pub(crate) use read::{decode_text, push_json_string};
 pub use read::{Kind, StringError, as_bool, as_u64, json_escaped, kind_of, quote_into, unescape};
 pub use scan::scan_object;
 pub(crate) use scan::{elements, scan_object_lenient};

@@ -1,5 +1,6 @@
 //! Reading the values that were found, and writing strings.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::string::{Piece, pieces};
@@ -110,6 +111,27 @@ fn decode<'a>(inner: &[u8], scratch: &'a mut [u8]) -> Result<&'a [u8], StringErr
         used += bytes.len();
     }
     Ok(&scratch[..used])
+}
+
+/// The inside of a string that was scanned, decoded; half a surrogate pair, and what is no UTF-8, become U+FFFD.
+pub(crate) fn decode_text(inner: &[u8]) -> Cow<'_, str> {
+    if memchr::memchr(b'\\', inner).is_none() {
+        return String::from_utf8_lossy(inner);
+    }
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while !rest.is_empty() {
+        let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+        out.push_str(&String::from_utf8_lossy(&rest[..plain]));
+        rest = &rest[plain..];
+        if !rest.is_empty() {
+            // An escape that stands for no character is passed over: six bytes of half a pair, or what is left.
+            let (character, len) = super::string::decode_escape(rest).unwrap_or(('\u{fffd}', rest.len().min(6)));
+            out.push(character);
+            rest = &rest[len..];
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// `text` as a JSON string with its quotes, fit to be spliced into a body.

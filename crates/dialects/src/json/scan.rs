@@ -207,7 +207,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline(always)]
-    fn scalar(&mut self, first: u8) -> Result<(), JsonErrorKind> {
+    pub(super) fn scalar(&mut self, first: u8) -> Result<(), JsonErrorKind> {
         match first {
             b'-' | b'0'..=b'9' => self.number(),
             b't' => self.literal(b"true"),
@@ -319,7 +319,7 @@ impl<'a> Scanner<'a> {
 
     /// Checks the encoding once over the whole body, and only where a string holds more than ASCII: outside strings the
     /// grammar has already refused such bytes.
-    fn check_utf8(&self) -> Result<(), JsonError> {
+    pub(super) fn check_utf8(&self) -> Result<(), JsonError> {
         if !self.seen.non_ascii {
             return Ok(());
         }

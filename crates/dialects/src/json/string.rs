@@ -220,7 +220,7 @@ pub(super) fn pieces(mut text: &[u8]) -> impl Iterator<Item = Result<Piece<'_>, 
 }
 
 /// The character of the escape `text` begins with, and how many bytes it takes: twelve for a surrogate pair.
-fn decode_escape(text: &[u8]) -> Result<(char, usize), JsonErrorKind> {
+pub(super) fn decode_escape(text: &[u8]) -> Result<(char, usize), JsonErrorKind> {
     let simple = match text.get(1) {
         Some(b'"') => '"',
         Some(b'\\') => '\\',

@@ -65,9 +65,11 @@ impl RequestError {
         ErrorKind::InvalidBody
     }
 
+    /// About one member.
     #[cold]
-    fn about(param: &'static str, message: &'static str) -> Self {
-        Self { message: Cow::Borrowed(message), param: Some(param) }
+    #[must_use]
+    pub fn about(param: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { message: message.into(), param: Some(param) }
     }
 
     #[cold]

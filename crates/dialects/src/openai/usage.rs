@@ -33,6 +33,10 @@ struct Counts {
     cached: Option<u32>,
     written: Option<u32>,
     reasoning: Option<u32>,
+    audio_input: Option<u32>,
+    image_input: Option<u32>,
+    audio_output: Option<u32>,
+    image_output: Option<u32>,
 }
 
 impl Counts {
@@ -44,9 +48,13 @@ impl Counts {
             (b"", b"prompt_cache_hit_tokens") => &mut self.cached,
             (b"prompt_tokens_details" | b"input_tokens_details", b"cached_tokens") => &mut self.cached,
             (b"prompt_tokens_details" | b"input_tokens_details", b"cache_write_tokens") => &mut self.written,
+            (b"prompt_tokens_details" | b"input_tokens_details", b"audio_tokens") => &mut self.audio_input,
+            (b"prompt_tokens_details" | b"input_tokens_details", b"image_tokens") => &mut self.image_input,
             (b"completion_tokens_details" | b"output_tokens_details", b"reasoning_tokens") => {
                 &mut self.reasoning
             }
+            (b"completion_tokens_details" | b"output_tokens_details", b"audio_tokens") => &mut self.audio_output,
+            (b"completion_tokens_details" | b"output_tokens_details", b"image_tokens") => &mut self.image_output,
             _ => return,
         };
         // What does not fit 32 bits is the largest that does.
@@ -62,6 +70,11 @@ impl Counts {
             cache_write: self.written.unwrap_or_default(),
             output: self.output.unwrap_or_default(),
             reasoning: self.reasoning.unwrap_or_default(),
+            audio_input: self.audio_input.unwrap_or_default(),
+            image_input: self.image_input.unwrap_or_default(),
+            audio_output: self.audio_output.unwrap_or_default(),
+            image_output: self.image_output.unwrap_or_default(),
+            ..Usage::default()
         })
     }
 }

@@ -1,0 +1,237 @@
+//! The dialects behind one door: reading and writing by [`Wire`].
+
+use sluice_types::Usage;
+
+use crate::exchange::{ApiError, ChatAnswer, ChatRequest, Dropped, Event};
+use crate::json::Doc;
+use crate::openai::RequestError;
+use crate::{anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses};
+
+/// A format of chat requests and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wire {
+    /// OpenAI's chat completions; also Azure's and that of most providers.
+    OpenaiChat,
+    /// OpenAI's responses.
+    OpenaiResponses,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Google's `generateContent`, of Gemini and Vertex AI.
+    Gemini,
+    /// Amazon Bedrock's `converse`.
+    Bedrock,
+    /// Cohere's chat, version 2.
+    Cohere,
+    /// Ollama's own chat; only as a target.
+    Ollama,
+}
+
+/// What a writer of requests needs to know of where they go.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'t> {
+    /// The model's name there; written into the body where the dialect has it there.
+    pub model: &'t str,
+    /// What is special about the provider.
+    pub quirks: Quirks,
+    /// Most tokens to ask for where the dialect demands a limit and the client gave none.
+    pub default_max_tokens: u64,
+}
+
+/// What is special about a provider of a dialect; a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quirks(u32);
+
+/// One peculiarity. Each has a golden case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Quirk {
+    /// OpenAI: knows `max_tokens` only, not `max_completion_tokens`.
+    OldMaxTokens = 1,
+    /// OpenAI: refuses `stream_options`.
+    NoStreamOptions = 1 << 1,
+    /// OpenAI: the seed is called `random_seed` (Mistral).
+    RandomSeed = 1 << 2,
+    /// OpenAI: a required tool is asked for with `any` (Mistral).
+    AnyTool = 1 << 3,
+    /// OpenAI: knows no role `developer`.
+    NoDeveloperRole = 1 << 4,
+    /// OpenAI: refuses `parallel_tool_calls`.
+    NoParallelToolCalls = 1 << 5,
+    /// Anthropic, Bedrock: the model thinks adaptively and takes an effort, not a budget; temperature is refused.
+    AdaptiveThinking = 1 << 6,
+    /// Anthropic: has no `output_config.format`; a schema is asked for with a forced tool.
+    NoOutputFormat = 1 << 7,
+    /// Gemini: a thinking level in place of a budget (Gemini 3 and later).
+    ThinkingLevel = 1 << 8,
+    /// Gemini: Vertex AI, which refuses ids of function calls.
+    NoCallIds = 1 << 9,
+    /// OpenAI: texts of messages must be strings, not lists of parts.
+    StringContent = 1 << 10,
+    /// OpenAI: ids of tool calls must be nine letters or digits (older Mistral models).
+    ShortCallIds = 1 << 11,
+}
+
+impl Quirks {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// The set with one more.
+    #[must_use]
+    pub const fn with(self, quirk: Quirk) -> Self {
+        Self(self.0 | quirk as u32)
+    }
+
+    /// Whether it is in the set.
+    #[must_use]
+    pub const fn has(self, quirk: Quirk) -> bool {
+        self.0 & quirk as u32 != 0
+    }
+}
+
+/// What a writer of answers needs to know besides the answer.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerContext {
+    /// Id of the answer, unique: the request's id in hexadecimal, without a prefix; used where the provider gave none, or
+    /// one that does not look like the dialect's.
+    pub id: String,
+    /// The model by the name the client asked for.
+    pub model: String,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// The client asked for usage in the stream (OpenAI chat); the other dialects always have it.
+    pub include_usage: bool,
+    /// Gemini: the stream is a JSON array, not server-sent events.
+    pub json_array: bool,
+}
+
+/// One frame of a stream: a server-sent event, a message of Amazon's event stream, or a line of JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// The event's name, or `:event-type` or `:exception-type`.
+    pub name: Option<&'a [u8]>,
+    /// Its data.
+    pub data: &'a [u8],
+}
+
+/// An answer that is not what the dialect allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(
+    /// What is wrong, as the end of a sentence: "the provider's answer …".
+    pub &'static str,
+);
+
+/// Reads the frames of a stream.
+pub trait Decode {
+    /// Reads the next frame and hands on what it says. What the frame cannot be read as is [`Malformed`]; frames of kinds
+    /// that are not known are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`]
+    fn frame(&mut self, frame: Frame<'_>, sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Malformed>;
+
+    /// The stream has ended. For dialects whose streams end without a mark of their own, this is where [`Event::End`]
+    /// comes from, if a reason to finish was seen; a stream that was cut short says nothing.
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>));
+}
+
+/// Writes a stream.
+pub trait Encode {
+    /// Appends what the event comes to: nothing, or one or more whole frames.
+    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
+}
+
+/// What a stream that is passed on untouched is tapped for. Must not allocate in steady state.
+pub trait Tap {
+    /// Looks at the next frame.
+    fn frame(&mut self, frame: Frame<'_>) -> crate::openai::stream::EventClass;
+    /// Usage as far as it was reported.
+    fn usage(&self) -> Option<Usage>;
+    /// Whether the generation has come to its end, so that a stream which ends now is whole.
+    fn finished(&self) -> bool;
+    /// Bytes of generated text, as written in JSON, to estimate tokens by.
+    fn output_bytes(&self) -> u64;
+}
+
+/// Runs `$body` with `$module` standing for the module of the dialect.
+macro_rules! by_wire {
+    ($wire:expr, $module:ident => $body:expr) => {
+        match $wire {
+            Wire::OpenaiChat => { use openai_chat as $module; $body }
+            Wire::OpenaiResponses => { use openai_responses as $module; $body }
+            Wire::Anthropic => { use anthropic as $module; $body }
+            Wire::Gemini => { use gemini as $module; $body }
+            Wire::Bedrock => { use bedrock as $module; $body }
+            Wire::Cohere => { use cohere as $module; $body }
+            Wire::Ollama => { use ollama as $module; $body }
+        }
+    };
+}
+
+impl Wire {
+    /// Reads a request. `stream` says whether the path asks for a stream; dialects that say so in the body ignore it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the request, in words for the client.
+    pub fn read_request<'d>(
+        self,
+        doc: &'d Doc<'d>,
+        stream: bool,
+        dropped: &mut Dropped,
+    ) -> Result<ChatRequest<'d>, RequestError> {
+        by_wire!(self, dialect => dialect::read_request(doc, stream, dropped))
+    }
+
+    /// Appends a request's body.
+    ///
+    /// # Errors
+    ///
+    /// Where the dialect cannot express the request at all.
+    pub fn write_request(
+        self,
+        request: &ChatRequest<'_>,
+        target: &Target<'_>,
+        dropped: &mut Dropped,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RequestError> {
+        by_wire!(self, dialect => dialect::write_request(request, target, dropped, out))
+    }
+
+    /// Reads a whole answer.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no answer of this dialect.
+    pub fn read_answer<'d>(self, doc: &'d Doc<'d>) -> Result<ChatAnswer<'d>, Malformed> {
+        by_wire!(self, dialect => dialect::read_answer(doc))
+    }
+
+    /// Appends a whole answer's body.
+    pub fn write_answer(self, answer: &ChatAnswer<'_>, context: &AnswerContext, out: &mut Vec<u8>) {
+        by_wire!(self, dialect => dialect::write_answer(answer, context, out));
+    }
+
+    /// Reads the body of an error answer, whatever it is.
+    #[must_use]
+    pub fn read_error(self, status: u16, body: &[u8]) -> ApiError {
+        by_wire!(self, dialect => dialect::read_error(status, body))
+    }
+
+    /// Appends the body of an error answer.
+    pub fn write_error(self, error: &ApiError, out: &mut Vec<u8>) {
+        by_wire!(self, dialect => dialect::write_error(error, out));
+    }
+
+    /// A reader of streams.
+    #[must_use]
+    pub fn decoder(self) -> Box<dyn Decode> {
+        by_wire!(self, dialect => Box::new(dialect::Decoder::default()))
+    }
+
+    /// A writer of streams.
+    #[must_use]
+    pub fn encoder(self, context: AnswerContext) -> Box<dyn Encode> {
+        by_wire!(self, dialect => Box::new(dialect::Encoder::new(context)))
+    }
+}
