@@ -3,7 +3,7 @@
 use sluice_types::Usage;
 
 use crate::exchange::{ApiError, ChatAnswer, ChatRequest, Dropped, Event};
-use crate::json::Doc;
+use crate::json::{Doc, Span};
 use crate::openai::RequestError;
 use crate::{anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses};
 
@@ -151,6 +151,21 @@ pub trait Tap {
     fn finished(&self) -> bool;
     /// Bytes of generated text, as written in JSON, to estimate tokens by.
     fn output_bytes(&self) -> u64;
+}
+
+/// What is read of a request that is passed on untouched, besides its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NativeView {
+    /// The value of `model` with its quotes; `None` in dialects that have it in the path.
+    pub model: Option<Span>,
+    /// The body asks for a stream.
+    pub stream: bool,
+    /// Most tokens to generate.
+    pub max_output_tokens: Option<u64>,
+    /// Answers wanted, at least 1.
+    pub n: u64,
+    /// Where the prompt is: `messages` or `contents`.
+    pub input: Option<Span>,
 }
 
 /// Runs `$body` with `$module` standing for the module of the dialect.
