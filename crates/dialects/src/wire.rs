@@ -69,6 +69,11 @@ pub enum Quirk {
     StringContent = 1 << 10,
     /// OpenAI: ids of tool calls must be nine letters or digits (older Mistral models).
     ShortCallIds = 1 << 11,
+    /// OpenAI: takes back, in messages of the assistant, the thinking it gave (`reasoning_content`, as DeepSeek demands;
+    /// `extra_content` of tool calls, as Gemini does). OpenAI itself refuses members it does not know.
+    TakesReasoning = 1 << 12,
+    /// OpenAI: takes `prompt_cache_breakpoint` on parts. Models and providers before it refuse members they do not know.
+    CacheBreakpoints = 1 << 13,
 }
 
 impl Quirks {
