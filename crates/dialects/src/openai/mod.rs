@@ -12,6 +12,7 @@ mod whole;
 
 pub use request::{MAX_MODEL_BYTES, RequestError, RequestView, inspect};
 pub use splice::{MAX_PIECES, Pieces};
+pub(crate) use usage::read_usage;
 pub use whole::usage_at_end;
 
 use sluice_types::Route;

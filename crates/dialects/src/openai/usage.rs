@@ -11,7 +11,7 @@ use crate::json;
 /// embeddings give nothing but `total_tokens`, which then is all input. Members that are
 /// absent, `null` or no count are as absent. `None` where the value is no object, is malformed, or counts nothing we
 /// know: a usage of zero would pass for a free request.
-pub(super) fn read_usage(value: &[u8]) -> Option<Usage> {
+pub(crate) fn read_usage(value: &[u8]) -> Option<Usage> {
     let (usage, end) = usage_at(value, 0)?;
     value[end..].trim_ascii().is_empty().then_some(usage)
 }
