@@ -19,6 +19,7 @@ pub mod errors;
 pub mod exchange;
 pub mod gemini;
 pub mod json;
+pub mod native;
 pub mod ollama;
 pub mod openai;
 pub mod openai_chat;

@@ -1,5 +1,6 @@
 //! The dialects behind one door: reading and writing by [`Wire`].
 
+pub use sluice_types::Quirk;
 use sluice_types::Usage;
 
 use crate::exchange::{ApiError, ChatAnswer, ChatRequest, Dropped, Event};
@@ -41,41 +42,6 @@ pub struct Target<'t> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quirks(u32);
 
-/// One peculiarity. Each has a golden case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Quirk {
-    /// OpenAI: knows `max_tokens` only, not `max_completion_tokens`.
-    OldMaxTokens = 1,
-    /// OpenAI: refuses `stream_options`.
-    NoStreamOptions = 1 << 1,
-    /// OpenAI: the seed is called `random_seed` (Mistral).
-    RandomSeed = 1 << 2,
-    /// OpenAI: a required tool is asked for with `any` (Mistral).
-    AnyTool = 1 << 3,
-    /// OpenAI: knows no role `developer`.
-    NoDeveloperRole = 1 << 4,
-    /// OpenAI: refuses `parallel_tool_calls`.
-    NoParallelToolCalls = 1 << 5,
-    /// Anthropic, Bedrock: the model thinks adaptively and takes an effort, not a budget; temperature is refused.
-    AdaptiveThinking = 1 << 6,
-    /// Anthropic: has no `output_config.format`; a schema is asked for with a forced tool.
-    NoOutputFormat = 1 << 7,
-    /// Gemini: a thinking level in place of a budget (Gemini 3 and later).
-    ThinkingLevel = 1 << 8,
-    /// Gemini: Vertex AI, which refuses ids of function calls.
-    NoCallIds = 1 << 9,
-    /// OpenAI: texts of messages must be strings, not lists of parts.
-    StringContent = 1 << 10,
-    /// OpenAI: ids of tool calls must be nine letters or digits (older Mistral models).
-    ShortCallIds = 1 << 11,
-    /// OpenAI: takes back, in messages of the assistant, the thinking it gave (`reasoning_content`, as DeepSeek demands;
-    /// `extra_content` of tool calls, as Gemini does). OpenAI itself refuses members it does not know.
-    TakesReasoning = 1 << 12,
-    /// OpenAI: takes `prompt_cache_breakpoint` on parts. Models and providers before it refuse members they do not know.
-    CacheBreakpoints = 1 << 13,
-}
-
 impl Quirks {
     /// None.
     pub const NONE: Self = Self(0);
@@ -83,13 +49,25 @@ impl Quirks {
     /// The set with one more.
     #[must_use]
     pub const fn with(self, quirk: Quirk) -> Self {
-        Self(self.0 | quirk as u32)
+        Self(self.0 | 1 << quirk as u32)
+    }
+
+    /// Those of a list.
+    #[must_use]
+    pub fn of(list: &[Quirk]) -> Self {
+        list.iter().fold(Self::NONE, |set, quirk| set.with(*quirk))
+    }
+
+    /// All of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Whether it is in the set.
     #[must_use]
     pub const fn has(self, quirk: Quirk) -> bool {
-        self.0 & quirk as u32 != 0
+        self.0 & 1 << quirk as u32 != 0
     }
 }
 
@@ -177,13 +155,34 @@ pub struct NativeView {
 macro_rules! by_wire {
     ($wire:expr, $module:ident => $body:expr) => {
         match $wire {
-            Wire::OpenaiChat => { use openai_chat as $module; $body }
-            Wire::OpenaiResponses => { use openai_responses as $module; $body }
-            Wire::Anthropic => { use anthropic as $module; $body }
-            Wire::Gemini => { use gemini as $module; $body }
-            Wire::Bedrock => { use bedrock as $module; $body }
-            Wire::Cohere => { use cohere as $module; $body }
-            Wire::Ollama => { use ollama as $module; $body }
+            Wire::OpenaiChat => {
+                use openai_chat as $module;
+                $body
+            }
+            Wire::OpenaiResponses => {
+                use openai_responses as $module;
+                $body
+            }
+            Wire::Anthropic => {
+                use anthropic as $module;
+                $body
+            }
+            Wire::Gemini => {
+                use gemini as $module;
+                $body
+            }
+            Wire::Bedrock => {
+                use bedrock as $module;
+                $body
+            }
+            Wire::Cohere => {
+                use cohere as $module;
+                $body
+            }
+            Wire::Ollama => {
+                use ollama as $module;
+                $body
+            }
         }
     };
 }

@@ -14,8 +14,9 @@ pub use error_kind::ErrorKind;
 pub use record::{FIELDS, Field, FieldKind, RECORD_BYTES, Route, UsageRecord, flags};
 pub use secret::Secret;
 pub use snapshot::{
-    AllowList, Auth, Dialect, Header, KeyDigest, KeyLimits, Listener, Model, Provider, ProviderKey,
-    ProviderTimeouts, Settings, Snapshot, StartOptions, Target, TlsFiles, VirtualKey,
+    AllowList, Auth, Dialect, Header, KeyDigest, KeyLimits, Listener, Model, ModelInfo, Provider,
+    ProviderKey, ProviderTimeouts, Quirk, Settings, Snapshot, StartOptions, Target, TlsFiles, Unsupported,
+    VirtualKey,
 };
 
 pub use stats::{

@@ -1,7 +1,7 @@
 //! The usage record: what is known of one finished request, in a fixed layout that crosses to TypeScript as bytes.
 
 /// Size of a [`UsageRecord`] on the wire, in bytes.
-pub const RECORD_BYTES: usize = 96;
+pub const RECORD_BYTES: usize = 112;
 
 /// Which API a request came in by. Values are stored; they are only ever appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +21,45 @@ pub enum Route {
     Model = 6,
     /// Anything that was refused before its route was known.
     None = 7,
+    /// `POST /v1/messages`
+    Messages = 8,
+    /// `POST /v1/messages/count_tokens`
+    CountTokens = 9,
+    /// `POST /v1beta/models/{model}:generateContent`
+    GenerateContent = 10,
+    /// `POST /v1beta/models/{model}:streamGenerateContent`
+    StreamGenerateContent = 11,
+    /// `POST /v1beta/models/{model}:countTokens`
+    GeminiCountTokens = 12,
+    /// `POST /v1beta/models/{model}:embedContent`
+    EmbedContent = 13,
+    /// `POST /v1beta/models/{model}:batchEmbedContents`
+    BatchEmbedContents = 14,
+    /// `POST /model/{model}/converse`
+    Converse = 15,
+    /// `POST /model/{model}/converse-stream`
+    ConverseStream = 16,
+    /// `POST /model/{model}/invoke`
+    Invoke = 17,
+    /// `POST /model/{model}/invoke-with-response-stream`
+    InvokeStream = 18,
+    /// `POST /v2/chat`
+    CohereChat = 19,
+    /// `POST /v2/embed`
+    CohereEmbed = 20,
+    /// `POST /v2/rerank and /v1/rerank`
+    Rerank = 21,
+    /// `POST /v1/images/generations`
+    Images = 22,
+    /// `POST /v1/audio/speech`
+    Speech = 23,
+    /// `POST /v1/moderations`
+    Moderations = 24,
 }
 
 impl Route {
     /// Every route, in the order of the discriminants.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 24] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -33,6 +67,23 @@ impl Route {
         Self::Models,
         Self::Model,
         Self::None,
+        Self::Messages,
+        Self::CountTokens,
+        Self::GenerateContent,
+        Self::StreamGenerateContent,
+        Self::GeminiCountTokens,
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
+        Self::Converse,
+        Self::ConverseStream,
+        Self::Invoke,
+        Self::InvokeStream,
+        Self::CohereChat,
+        Self::CohereEmbed,
+        Self::Rerank,
+        Self::Images,
+        Self::Speech,
+        Self::Moderations,
     ];
 
     /// The `route` label of metrics and reports.
@@ -46,6 +97,23 @@ impl Route {
             Self::Models => "models",
             Self::Model => "model",
             Self::None => "none",
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+            Self::GenerateContent => "generate_content",
+            Self::StreamGenerateContent => "stream_generate_content",
+            Self::GeminiCountTokens => "gemini_count_tokens",
+            Self::EmbedContent => "embed_content",
+            Self::BatchEmbedContents => "batch_embed_contents",
+            Self::Converse => "converse",
+            Self::ConverseStream => "converse_stream",
+            Self::Invoke => "invoke",
+            Self::InvokeStream => "invoke_stream",
+            Self::CohereChat => "cohere_chat",
+            Self::CohereEmbed => "cohere_embed",
+            Self::Rerank => "rerank",
+            Self::Images => "images",
+            Self::Speech => "speech",
+            Self::Moderations => "moderations",
         }
     }
 }
@@ -110,6 +178,16 @@ pub struct UsageRecord {
     pub error: u8,
     /// Upstream attempts made.
     pub attempts: u8,
+    /// Prompt tokens written to the provider's cache for an hour (a part of `cache_write_tokens`).
+    pub cache_write_1h_tokens: u32,
+    /// Prompt tokens of sound (a part of `input_tokens`).
+    pub audio_input_tokens: u32,
+    /// Prompt tokens of images (a part of `input_tokens`).
+    pub image_input_tokens: u32,
+    /// Generated tokens of sound (a part of `output_tokens`).
+    pub audio_output_tokens: u32,
+    /// Generated tokens of images (a part of `output_tokens`).
+    pub image_output_tokens: u32,
 }
 
 /// How a field of the record is stored.
@@ -201,6 +279,11 @@ layout! {
     flags: U8,
     error: U8,
     attempts: U8,
+    cache_write_1h_tokens: U32,
+    audio_input_tokens: U32,
+    image_input_tokens: U32,
+    audio_output_tokens: U32,
+    image_output_tokens: U32,
 }
 
 fn put<const N: usize>(out: &mut [u8; RECORD_BYTES], at: usize, bytes: &[u8; N]) -> usize {

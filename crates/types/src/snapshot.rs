@@ -81,6 +81,20 @@ pub struct Settings {
     pub max_auth_failures_per_minute: u32,
     /// Refuse every request with 401 unless it carries a valid virtual key. Off only for private set-ups.
     pub require_key: bool,
+    /// What to do about parts of a request that the provider's dialect cannot express.
+    #[serde(default)]
+    pub translate_unsupported: Unsupported,
+}
+
+/// What to do about parts of a request that the provider's dialect cannot express.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unsupported {
+    /// Leave them out and name them in the `x-sluice-dropped` header of the answer.
+    #[default]
+    Drop,
+    /// Refuse the request with 400.
+    Reject,
 }
 
 /// The wire format a provider speaks.
@@ -89,6 +103,59 @@ pub struct Settings {
 pub enum Dialect {
     /// OpenAI: chat completions, completions, embeddings, responses, models.
     Openai,
+    /// OpenAI, but chats are held over the Responses API only.
+    OpenaiResponses,
+    /// Azure OpenAI on its deployment paths with `api-version`.
+    Azure,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Gemini on Google AI Studio.
+    Gemini,
+    /// Gemini on Vertex AI.
+    Vertex,
+    /// Amazon Bedrock's converse.
+    Bedrock,
+    /// Cohere, version 2.
+    Cohere,
+    /// Ollama's own API.
+    Ollama,
+}
+
+/// What is special about a provider, or about one model of it. The names of the data plane's `Quirk`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Quirk {
+    /// OpenAI: knows `max_tokens` only, not `max_completion_tokens`.
+    OldMaxTokens,
+    /// OpenAI: refuses `stream_options`.
+    NoStreamOptions,
+    /// OpenAI: the seed is called `random_seed`.
+    RandomSeed,
+    /// OpenAI: a required tool is asked for with `any`.
+    AnyTool,
+    /// OpenAI: knows no role `developer`.
+    NoDeveloperRole,
+    /// OpenAI: refuses `parallel_tool_calls`.
+    NoParallelToolCalls,
+    /// Anthropic, Bedrock: the model thinks adaptively and takes an effort, not a budget; temperature is refused.
+    AdaptiveThinking,
+    /// Anthropic: has no `output_config.format`.
+    NoOutputFormat,
+    /// Gemini: takes a thinking level in place of a budget.
+    ThinkingLevel,
+    /// Gemini: refuses ids of function calls.
+    NoCallIds,
+    /// OpenAI: texts of messages must be strings, not lists of parts.
+    StringContent,
+    /// OpenAI: ids of tool calls must be nine letters or digits.
+    ShortCallIds,
+    /// OpenAI: has no Responses API; such requests are translated to chat completions.
+    NoResponses,
+    /// OpenAI: takes back, in messages of the assistant, the thinking it gave (`reasoning_content`, as `DeepSeek` demands;
+    /// `extra_content` of tool calls, as Gemini does). OpenAI itself refuses members it does not know.
+    TakesReasoning,
+    /// OpenAI: takes `prompt_cache_breakpoint` on parts. Models and providers before it refuse members they do not know.
+    CacheBreakpoints,
 }
 
 /// How a provider wants its key.
@@ -101,6 +168,20 @@ pub enum Auth {
     Header {
         /// Header name, lower case.
         name: String,
+    },
+    /// The key as a parameter of the query.
+    Query {
+        /// Name of the parameter.
+        name: String,
+    },
+    /// Every request signed with AWS Signature Version 4. A key's secret is a JSON object with `access_key_id`,
+    /// `secret_access_key` and, for temporary ones, `session_token`.
+    #[serde(rename = "aws_sig_v4")]
+    AwsSigV4 {
+        /// Region, as `us-east-1`.
+        region: String,
+        /// Service, as `bedrock`.
+        service: String,
     },
     /// No credential.
     None,
@@ -152,6 +233,15 @@ pub struct Provider {
     pub headers: Vec<Header>,
     /// Whether `stream_options.include_usage` may be asked of it.
     pub usage_in_stream: bool,
+    /// What is special about it.
+    #[serde(default)]
+    pub quirks: Vec<Quirk>,
+    /// Azure's `api-version`.
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// Most tokens to ask for where its dialect demands a limit, the client gave none, and the target knows none.
+    #[serde(default)]
+    pub default_max_tokens: Option<u32>,
     /// PEM certificates trusted for this provider besides the public ones.
     #[serde(default)]
     pub extra_ca_pem: Option<String>,
@@ -187,9 +277,27 @@ pub struct Model {
     /// Further exact names.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// What is known of it, for lists of models.
+    #[serde(default)]
+    pub info: Option<ModelInfo>,
     /// Where it leads. Targets of one tier share the traffic by weight; the next tier serves when every target of the
     /// one before it has failed. Ascending.
     pub targets: Vec<Target>,
+}
+
+/// What is known of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelInfo {
+    /// Tokens of prompt and answer together.
+    #[serde(default)]
+    pub context_window: Option<u32>,
+    /// Most tokens of an answer.
+    #[serde(default)]
+    pub max_output_tokens: Option<u32>,
+    /// Who made it.
+    #[serde(default)]
+    pub owned_by: Option<String>,
 }
 
 /// One way to serve a model.
@@ -207,6 +315,12 @@ pub struct Target {
     pub weight: u32,
     /// Order of preference; 0 first.
     pub tier: u32,
+    /// What is special about the model there, besides what is about its provider.
+    #[serde(default)]
+    pub quirks: Vec<Quirk>,
+    /// Most tokens the model can generate.
+    #[serde(default)]
+    pub max_output_tokens: Option<u32>,
 }
 
 /// Which names a key may use.

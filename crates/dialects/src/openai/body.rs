@@ -15,8 +15,20 @@ use crate::json::{TextEnd, structural_stop, text_end};
 /// not depend on the network.
 pub const MAX_USAGE_BYTES: usize = 2048;
 
-/// Longest member name that is told apart from others: one more than the longest that matters.
-const MAX_NAME_BYTES: usize = 6;
+/// Longest member name that is told apart from others: one more than the longest that matters, `usageMetadata`.
+const MAX_NAME_BYTES: usize = 14;
+
+/// Where a dialect has its usage, and how it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct UsageShape {
+    /// The member of the outermost object.
+    pub name: &'static str,
+    /// Reads the member's value.
+    pub read: fn(&[u8]) -> Option<Usage>,
+}
+
+/// OpenAI's.
+pub const OPENAI_USAGE: UsageShape = UsageShape { name: "usage", read: read_usage };
 
 /// What an answer was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +48,7 @@ pub struct BodyFacts {
 /// Follows one answer, piece by piece.
 #[derive(Clone, Debug)]
 pub struct BodyTap {
+    shape: UsageShape,
     facts: BodyFacts,
     state: State,
     /// Open arrays and objects.
@@ -82,10 +95,17 @@ impl Default for BodyTap {
 }
 
 impl BodyTap {
-    /// A tap on an answer of which nothing has been seen.
+    /// A tap on an answer of OpenAI's dialect of which nothing has been seen.
     #[must_use]
     pub fn new() -> Self {
+        Self::of(OPENAI_USAGE)
+    }
+
+    /// A tap on an answer of another dialect.
+    #[must_use]
+    pub fn of(shape: UsageShape) -> Self {
         Self {
+            shape,
             facts: BodyFacts::default(),
             state: State::Start,
             depth: 0,
@@ -192,7 +212,7 @@ impl BodyTap {
             return at + 1;
         }
         let name = &self.name[..self.name_len];
-        self.in_usage = name == b"usage" && byte == b'{';
+        self.in_usage = name == self.shape.name.as_bytes() && byte == b'{';
         self.facts.has_error |= name == b"error" && byte != b'n';
         self.kept_len = 0;
         self.state = match byte {
@@ -273,11 +293,11 @@ impl BodyTap {
     /// Reads a usage object of which `last` is the last part, or the whole.
     fn read_usage(&mut self, last: &[u8]) {
         let usage = if self.kept_len == 0 {
-            read_usage(last).filter(|_| last.len() <= MAX_USAGE_BYTES)
+            (self.shape.read)(last).filter(|_| last.len() <= MAX_USAGE_BYTES)
         } else {
             self.keep(last);
             // Where the last part did not fit, `keep` has given up.
-            read_usage(&self.kept[..self.kept_len]).filter(|_| self.in_usage)
+            (self.shape.read)(&self.kept[..self.kept_len]).filter(|_| self.in_usage)
         };
         self.in_usage = false;
         if let Some(usage) = usage {

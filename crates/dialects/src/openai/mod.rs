@@ -10,7 +10,7 @@ pub mod stream;
 mod usage;
 mod whole;
 
-pub use request::{MAX_MODEL_BYTES, RequestError, RequestView, inspect};
+pub use request::{MAX_MODEL_BYTES, RequestError, RequestView, inspect, inspect_call};
 pub use splice::{MAX_PIECES, Pieces};
 pub(crate) use usage::read_usage;
 pub use whole::usage_at_end;
@@ -31,7 +31,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint of a route; `None` for routes without a body.
+    /// The endpoint of a route; `None` for those of other dialects and without a body.
     #[must_use]
     pub fn from_route(route: Route) -> Option<Self> {
         match route {
@@ -39,7 +39,7 @@ impl Endpoint {
             Route::Completions => Some(Self::Completions),
             Route::Embeddings => Some(Self::Embeddings),
             Route::Responses => Some(Self::Responses),
-            Route::Models | Route::Model | Route::None => None,
+            _ => None,
         }
     }
 

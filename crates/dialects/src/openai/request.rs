@@ -6,7 +6,7 @@ use std::fmt;
 use sluice_types::ErrorKind;
 
 use super::Endpoint;
-use crate::json::{self, JsonError, JsonErrorKind, Kind, Members, Span, StringError};
+use crate::json::{self, JsonError, JsonErrorKind, Kind, Members, Span};
 
 /// Longest model name accepted, in bytes of UTF-8. The longest in any provider's catalogue are under 120.
 pub const MAX_MODEL_BYTES: usize = 256;
@@ -28,8 +28,8 @@ pub struct RequestView {
     pub n: u64,
     /// Where the prompt is: `messages`, `prompt` or `input`.
     pub input: Option<Span>,
-    /// The value of `model`, with its quotes.
-    pub(super) model: Span,
+    /// The value of `model`, with its quotes; `None` where the path names it.
+    pub(super) model: Option<Span>,
     /// How to ask for usage.
     pub(super) usage_option: UsageOption,
 }
@@ -73,7 +73,7 @@ impl RequestError {
     }
 
     #[cold]
-    fn json(error: JsonError, wanted: &[&'static str]) -> Self {
+    pub(crate) fn json(error: JsonError, wanted: &[&'static str]) -> Self {
         let param = match error.kind {
             JsonErrorKind::DuplicateMember(index) | JsonErrorKind::AmbiguousMember(index) => {
                 wanted.get(usize::from(index)).copied()
@@ -101,20 +101,29 @@ impl std::error::Error for RequestError {}
 ///
 /// [`RequestError`], with the member it is about where there is one.
 pub fn inspect(endpoint: Endpoint, body: &[u8]) -> Result<RequestView, RequestError> {
+    inspect_call(endpoint, body, false)
+}
+
+/// The same for a request whose path names the model, as Azure's do: the body may then leave it out.
+///
+/// # Errors
+///
+/// As [`inspect`].
+pub fn inspect_call(endpoint: Endpoint, body: &[u8], in_path: bool) -> Result<RequestView, RequestError> {
     match endpoint {
-        Endpoint::Chat => chat(body),
-        Endpoint::Completions => completions(body),
-        Endpoint::Embeddings => embeddings(body),
-        Endpoint::Responses => responses(body),
+        Endpoint::Chat => chat(body, in_path),
+        Endpoint::Completions => completions(body, in_path),
+        Endpoint::Embeddings => embeddings(body, in_path),
+        Endpoint::Responses => responses(body, in_path),
     }
 }
 
-fn chat(body: &[u8]) -> Result<RequestView, RequestError> {
+fn chat(body: &[u8], in_path: bool) -> Result<RequestView, RequestError> {
     const WANTED: [&str; 7] =
         ["model", "messages", "stream", "stream_options", "max_completion_tokens", "max_tokens", "n"];
     let members = scan(body, &WANTED)?;
     let [model, messages, stream, options, max_completion, max, n] = members.values;
-    let mut view = view(Endpoint::Chat, body, model)?;
+    let mut view = view(Endpoint::Chat, body, model, in_path)?;
     view.input = Some(required(body, messages, "messages", &[Kind::Array])?);
     view.stream = flag(body, stream, "stream")?;
     let max_completion = count(body, max_completion, "max_completion_tokens")?;
@@ -124,11 +133,11 @@ fn chat(body: &[u8]) -> Result<RequestView, RequestError> {
     Ok(view)
 }
 
-fn completions(body: &[u8]) -> Result<RequestView, RequestError> {
+fn completions(body: &[u8], in_path: bool) -> Result<RequestView, RequestError> {
     const WANTED: [&str; 7] = ["model", "prompt", "stream", "stream_options", "max_tokens", "n", "best_of"];
     let members = scan(body, &WANTED)?;
     let [model, prompt, stream, options, max, n, best_of] = members.values;
-    let mut view = view(Endpoint::Completions, body, model)?;
+    let mut view = view(Endpoint::Completions, body, model, in_path)?;
     view.input = optional(body, prompt, "prompt", &[Kind::String, Kind::Array, Kind::Null])?;
     view.stream = flag(body, stream, "stream")?;
     view.max_output_tokens = count(body, max, "max_tokens")?;
@@ -137,18 +146,18 @@ fn completions(body: &[u8]) -> Result<RequestView, RequestError> {
     Ok(view)
 }
 
-fn embeddings(body: &[u8]) -> Result<RequestView, RequestError> {
+fn embeddings(body: &[u8], in_path: bool) -> Result<RequestView, RequestError> {
     const WANTED: [&str; 2] = ["model", "input"];
     let [model, input] = scan(body, &WANTED)?.values;
-    let mut view = view(Endpoint::Embeddings, body, model)?;
+    let mut view = view(Endpoint::Embeddings, body, model, in_path)?;
     view.input = Some(required(body, input, "input", &[Kind::String, Kind::Array])?);
     Ok(view)
 }
 
-fn responses(body: &[u8]) -> Result<RequestView, RequestError> {
+fn responses(body: &[u8], in_path: bool) -> Result<RequestView, RequestError> {
     const WANTED: [&str; 4] = ["model", "input", "stream", "max_output_tokens"];
     let [model, input, stream, max] = scan(body, &WANTED)?.values;
-    let mut view = view(Endpoint::Responses, body, model)?;
+    let mut view = view(Endpoint::Responses, body, model, in_path)?;
     // A stored prompt or conversation may stand in for it.
     view.input = optional(body, input, "input", &[Kind::String, Kind::Array, Kind::Null])?;
     view.stream = flag(body, stream, "stream")?;
@@ -161,16 +170,14 @@ fn scan<const N: usize>(body: &[u8], wanted: &[&'static str; N]) -> Result<Membe
 }
 
 /// A view with the model read and everything else at its default.
-fn view(endpoint: Endpoint, body: &[u8], model: Option<Span>) -> Result<RequestView, RequestError> {
-    let refused = |message| RequestError::about("model", message);
-    let model = model.ok_or_else(|| refused("You must provide a model parameter."))?;
-    let mut scratch = [0; MAX_MODEL_BYTES];
-    match json::unescape(model.of(body), &mut scratch) {
-        Ok("") => return Err(refused("Invalid 'model': empty string.")),
-        Ok(name) if name.len() <= MAX_MODEL_BYTES => {}
-        Ok(_) | Err(StringError::TooLong) => return Err(refused("Invalid 'model': longer than 256 bytes.")),
-        Err(StringError::NotAString) => return Err(refused("Invalid type for 'model': expected a string.")),
-        Err(StringError::NotText) => return Err(refused("Invalid 'model': not valid Unicode text.")),
+fn view(
+    endpoint: Endpoint,
+    body: &[u8],
+    model: Option<Span>,
+    in_path: bool,
+) -> Result<RequestView, RequestError> {
+    if model.is_some() || !in_path {
+        crate::native::model_name(body, model, &mut [0; MAX_MODEL_BYTES])?;
     }
     Ok(RequestView {
         endpoint,

@@ -1,6 +1,7 @@
 //! The body as it is sent upstream: slices of the original between what we own.
 
 use super::request::{RequestView, UsageOption};
+use crate::json::Span;
 
 /// Most pieces a body is cut into: what lies before, between and after two splices, and the splices themselves.
 pub const MAX_PIECES: usize = 5;
@@ -31,6 +32,22 @@ impl<'a> Pieces<'a> {
         self.bytes
     }
 
+    /// A body, with one value of it replaced.
+    pub(crate) fn replacing(body: &'a [u8], replaced: Option<(Span, &'a str)>) -> Self {
+        let splice = |(span, with): (Span, &'a str)| Splice {
+            start: span.start,
+            end: span.end,
+            with: with.as_bytes(),
+        };
+        cut(body, [replaced.map(splice), None])
+    }
+
+    /// A body that is one piece.
+    #[must_use]
+    pub fn whole(body: &'a [u8]) -> Self {
+        cut(body, [None, None])
+    }
+
     fn push(&mut self, slice: &'a [u8]) {
         if !slice.is_empty() {
             self.slices[self.used] = slice;
@@ -53,7 +70,7 @@ impl RequestView {
     /// is empty.
     #[must_use]
     pub fn model<'a>(&self, body: &'a [u8], scratch: &'a mut [u8; super::MAX_MODEL_BYTES]) -> &'a str {
-        crate::json::unescape(self.model.of(body), scratch).unwrap_or_default()
+        crate::json::unescape(self.model.unwrap_or_default().of(body), scratch).unwrap_or_default()
     }
 
     /// The body to send upstream. `upstream_model` is the name to put in place of the client's, as a JSON string with
@@ -66,9 +83,9 @@ impl RequestView {
         upstream_model: Option<&'a str>,
         force_usage: bool,
     ) -> Pieces<'a> {
-        let model = upstream_model.map(|name| Splice {
-            start: self.model.start,
-            end: self.model.end,
+        let model = self.model.zip(upstream_model).map(|(model, name)| Splice {
+            start: model.start,
+            end: model.end,
             with: name.as_bytes(),
         });
         let usage = if force_usage && self.stream { self.usage_option.splice() } else { None };

@@ -53,8 +53,12 @@ impl Counts {
             (b"completion_tokens_details" | b"output_tokens_details", b"reasoning_tokens") => {
                 &mut self.reasoning
             }
-            (b"completion_tokens_details" | b"output_tokens_details", b"audio_tokens") => &mut self.audio_output,
-            (b"completion_tokens_details" | b"output_tokens_details", b"image_tokens") => &mut self.image_output,
+            (b"completion_tokens_details" | b"output_tokens_details", b"audio_tokens") => {
+                &mut self.audio_output
+            }
+            (b"completion_tokens_details" | b"output_tokens_details", b"image_tokens") => {
+                &mut self.image_output
+            }
             _ => return,
         };
         // What does not fit 32 bits is the largest that does.

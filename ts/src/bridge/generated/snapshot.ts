@@ -9,6 +9,25 @@ export type BoundaryDocument = Snapshot | StartOptions | Stats;
  */
 export type AllowList = string[];
 /**
+ * What is special about a provider, or about one model of it. The names of the data plane's `Quirk`.
+ */
+export type Quirk =
+  | 'old_max_tokens'
+  | 'no_stream_options'
+  | 'random_seed'
+  | 'any_tool'
+  | 'no_developer_role'
+  | 'no_parallel_tool_calls'
+  | 'adaptive_thinking'
+  | 'no_output_format'
+  | 'thinking_level'
+  | 'no_call_ids'
+  | 'string_content'
+  | 'short_call_ids'
+  | 'no_responses'
+  | 'takes_reasoning'
+  | 'cache_breakpoints';
+/**
  * How a provider wants its key.
  */
 export type Auth =
@@ -23,12 +42,39 @@ export type Auth =
       name: string;
     }
   | {
+      kind: 'query';
+      /**
+       * Name of the parameter.
+       */
+      name: string;
+    }
+  | {
+      kind: 'aws_sig_v4';
+      /**
+       * Region, as `us-east-1`.
+       */
+      region: string;
+      /**
+       * Service, as `bedrock`.
+       */
+      service: string;
+    }
+  | {
       kind: 'none';
     };
 /**
  * The wire format a provider speaks.
  */
-export type Dialect = 'openai';
+export type Dialect =
+  | 'openai'
+  | 'openai_responses'
+  | 'azure'
+  | 'anthropic'
+  | 'gemini'
+  | 'vertex'
+  | 'bedrock'
+  | 'cohere'
+  | 'ollama';
 /**
  * A value that must never be seen: it prints, formats and serialises as `***`.
  *
@@ -36,6 +82,10 @@ export type Dialect = 'openai';
  * calls.
  */
 export type Secret = string;
+/**
+ * What to do about parts of a request that the provider's dialect cannot express.
+ */
+export type Unsupported = 'drop' | 'reject';
 
 /**
  * One configuration version.
@@ -127,6 +177,10 @@ export interface Model {
    */
   id: number;
   /**
+   * What is known of it, for lists of models.
+   */
+  info?: ModelInfo | null;
+  /**
    * Exact name, or a pattern with one `*` (`gpt-*`, `*`). An exact name wins over a pattern, a longer pattern over
    * a shorter one.
    */
@@ -138,6 +192,23 @@ export interface Model {
   targets: Target[];
 }
 /**
+ * What is known of a model.
+ */
+export interface ModelInfo {
+  /**
+   * Tokens of prompt and answer together.
+   */
+  context_window?: number | null;
+  /**
+   * Most tokens of an answer.
+   */
+  max_output_tokens?: number | null;
+  /**
+   * Who made it.
+   */
+  owned_by?: string | null;
+}
+/**
  * One way to serve a model.
  */
 export interface Target {
@@ -146,9 +217,17 @@ export interface Target {
    */
   id: number;
   /**
+   * Most tokens the model can generate.
+   */
+  max_output_tokens?: number | null;
+  /**
    * `Provider::id`
    */
   provider: number;
+  /**
+   * What is special about the model there, besides what is about its provider.
+   */
+  quirks?: Quirk[];
   /**
    * Order of preference; 0 first.
    */
@@ -167,6 +246,10 @@ export interface Target {
  */
 export interface Provider {
   /**
+   * Azure's `api-version`.
+   */
+  api_version?: string | null;
+  /**
    * How the key is sent.
    */
   auth: Auth;
@@ -175,6 +258,10 @@ export interface Provider {
    * is appended, so OpenAI's is `https://api.openai.com/v1`.
    */
   base_url: string;
+  /**
+   * Most tokens to ask for where its dialect demands a limit, the client gave none, and the target knows none.
+   */
+  default_max_tokens?: number | null;
   /**
    * Wire format.
    */
@@ -207,6 +294,10 @@ export interface Provider {
    * Name in the config.
    */
   name: string;
+  /**
+   * What is special about it.
+   */
+  quirks?: Quirk[];
   /**
    * Time limits.
    */
@@ -307,6 +398,10 @@ export interface Settings {
    * Refuse every request with 401 unless it carries a valid virtual key. Off only for private set-ups.
    */
   require_key: boolean;
+  /**
+   * What to do about parts of a request that the provider's dialect cannot express.
+   */
+  translate_unsupported?: Unsupported & string;
   /**
    * A client that accepts no bytes for this long is cut off.
    */
