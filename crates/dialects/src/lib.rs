@@ -16,6 +16,7 @@ pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
 pub mod errors;
+pub mod event_stream;
 pub mod exchange;
 pub mod gemini;
 pub mod json;

@@ -37,3 +37,8 @@ fn sse_tap() {
 fn body_tap() {
     replay("body_tap", fuzz_bodies::body_tap);
 }
+
+#[test]
+fn event_stream() {
+    replay("event_stream", fuzz_bodies::event_stream);
+}

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use sluice_dialects::event_stream;
 use sluice_dialects::json::{self, StringError};
 use sluice_dialects::openai::body::{BodyFacts, BodyTap, MAX_USAGE_BYTES};
 use sluice_dialects::openai::stream::{EventClass, StreamTap};
@@ -321,4 +322,44 @@ pub(crate) fn tap_body<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> BodyFa
     let mut tap = BodyTap::new();
     pieces.into_iter().for_each(|piece| tap.feed(piece));
     tap.finish()
+}
+
+/// However an event stream is cut into reads, the same messages come out, or the same refusal; and what is written is read
+/// as it was. The first byte chooses the cuts.
+pub(crate) fn event_stream(data: &[u8]) {
+    let Some((choice, data)) = data.split_first() else { return };
+    cut_messages(data, usize::from(*choice) % 40 + 1);
+    let mut stream = Vec::new();
+    let payloads: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
+    for payload in &payloads {
+        event_stream::write_event(&mut stream, "contentBlockDelta", |out| out.extend_from_slice(payload));
+    }
+    cut_messages(&stream, usize::from(*choice) + 1);
+    let read: Vec<&[u8]> = event_stream::messages(&stream).map(|message| message.payload).collect();
+    assert_eq!(read, payloads);
+}
+
+fn cut_messages(stream: &[u8], stride: usize) {
+    let whole = event_stream::whole_messages(stream);
+    let (mut buffer, mut pieces, mut failed) = (Vec::new(), 0, None);
+    for piece in stream.chunks(stride) {
+        buffer.extend_from_slice(piece);
+        match event_stream::whole_messages(&buffer) {
+            Ok(bytes) => {
+                let lengths = event_stream::messages(&buffer[..bytes]).map(|message| message.range.len());
+                assert_eq!(lengths.sum::<usize>(), bytes, "whole messages are all messages");
+                pieces += bytes;
+                buffer.drain(..bytes);
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    match (whole, failed) {
+        (Ok(bytes), None) => assert_eq!(bytes, pieces),
+        (Err(_), Some(_)) => {}
+        (whole, failed) => panic!("whole {whole:?}, in pieces {failed:?}"),
+    }
 }

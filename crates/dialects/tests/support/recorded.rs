@@ -21,6 +21,16 @@ pub(crate) fn report(text: &str) {
     eprintln!("{text}");
 }
 
+/// One file of the collection of oddities; `None`, with the reason printed, where it is absent.
+pub(crate) fn oddity(name: &str) -> Option<Vec<u8>> {
+    let path = fixtures()?.join("oddities").join(name);
+    let read = fs::read(&path);
+    if let Err(error) = &read {
+        report(&format!("skipped: {}: {error}", path.display()));
+    }
+    read.ok()
+}
+
 /// The files of a folder with one of the extensions, in order.
 pub(crate) fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
