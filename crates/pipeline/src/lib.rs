@@ -12,6 +12,7 @@ mod names;
 mod plan;
 mod registry;
 mod routes;
+pub mod sigv4;
 
 pub use credential::{CredentialError, find_credential};
 pub use egress::{CredentialPlan, ProviderPlan, Scheme, TargetPlan, UpstreamName};
