@@ -3,7 +3,7 @@
 //! Source of the shapes: OpenAI's specification 2.3.0, the types of its official clients and recorded traffic.
 
 pub mod body;
-mod output;
+pub(crate) mod output;
 mod request;
 mod splice;
 pub mod stream;

@@ -6,15 +6,15 @@ use crate::json::{string_end, structural_stop};
 const ENVELOPE: [&[u8]; 5] = [b"role", b"id", b"type", b"format", b"status"];
 
 /// Members whose strings are generated but are no text that tokens could be estimated by.
-const OPAQUE: [&[u8]; 3] = [b"data", b"signature", b"encrypted_content"];
+const OPAQUE: [&[u8]; 5] = [b"data", b"bytes", b"signature", b"encrypted_content", b"redactedContent"];
 
 /// What the deltas of one event hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Output {
+pub(crate) struct Output {
     /// Bytes of text, as written in JSON.
-    pub(super) text_bytes: u64,
+    pub(crate) text_bytes: u64,
     /// Whether anything was generated, text or not.
-    pub(super) any: bool,
+    pub(crate) any: bool,
     /// Offset after the last delta measured: a delta inside a delta is not measured twice.
     measured: usize,
 }
@@ -22,7 +22,7 @@ pub(super) struct Output {
 impl Output {
     /// Measures the delta at `at`: a string, or an object with strings somewhere inside. No list of its members is kept
     /// (`content`, `reasoning_content`, `arguments`, …), because providers add to them monthly.
-    pub(super) fn measure(&mut self, data: &[u8], at: usize) {
+    pub(crate) fn measure(&mut self, data: &[u8], at: usize) {
         if at < self.measured {
             return;
         }
