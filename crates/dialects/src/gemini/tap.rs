@@ -1,0 +1,102 @@
+//! What is learnt from a stream that passes through untouched.
+
+use sluice_types::Usage;
+
+use super::usage::read_usage;
+use crate::json::{self, JsonErrorKind, Kind, Names};
+use crate::openai::stream::EventClass;
+use crate::wire::{Frame, Tap};
+
+/// What holds generated text within a candidate. The names besides the first two fill the table and never count.
+const OUTPUT: Names = Names::new(["\"text\"", "\"args\"", "\"args\"", "\"args\""]);
+
+/// Index of `text`.
+const TEXT: usize = 0;
+
+/// Follows one stream, event by event.
+///
+/// Every event of this dialect carries usage, so each is scanned once for its outermost members; no tree is built. Usage is
+/// cumulative, the largest of each count stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StreamTap {
+    usage: Option<Usage>,
+    finished: bool,
+    output_bytes: u64,
+}
+
+impl Tap for StreamTap {
+    fn frame(&mut self, frame: Frame<'_>) -> EventClass {
+        match frame.data.trim_ascii() {
+            b"" => EventClass::Forward,
+            data if data.starts_with(b"[") => self.array(data),
+            data => self.response(data),
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    fn finished(&self) -> bool {
+        self.finished
+    }
+
+    fn output_bytes(&self) -> u64 {
+        self.output_bytes
+    }
+}
+
+impl StreamTap {
+    /// Some fronts of Google wrap an error into an array.
+    fn array(&mut self, data: &[u8]) -> EventClass {
+        match json::elements(data).next() {
+            Some(first) if self.response(first) == EventClass::Error => EventClass::Error,
+            _ => EventClass::Malformed,
+        }
+    }
+
+    fn response(&mut self, data: &[u8]) -> EventClass {
+        let wanted = ["candidates", "usageMetadata", "promptFeedback", "error"];
+        let members = match json::scan_object_lenient(data, &wanted) {
+            Ok(members) => members.values.map(|span| span.map_or(&[][..], |span| span.of(data))),
+            Err(error) if error.kind == JsonErrorKind::TooDeep => return EventClass::Forward,
+            Err(_) => return EventClass::Malformed,
+        };
+        let [candidates, usage, feedback, error] = members;
+        if matches!(json::kind_of(error), Kind::Object | Kind::String) {
+            return EventClass::Error;
+        }
+        json::elements(candidates).for_each(|candidate| self.candidate(candidate));
+        self.finished |= is_string(feedback, "blockReason");
+        if let Some(usage) = read_usage(usage) {
+            self.usage.get_or_insert_default().merge_max(usage);
+        }
+        EventClass::Forward
+    }
+
+    fn candidate(&mut self, candidate: &[u8]) {
+        self.finished |= !self.finished && is_string(candidate, "finishReason");
+        let mut measured = 0;
+        OUTPUT.each_in(candidate, |index, at| {
+            if at < measured {
+                return;
+            }
+            let value = &candidate[at..];
+            let end = match (index, json::kind_of(value)) {
+                (TEXT, Kind::String) => json::string_end(candidate, at).unwrap_or(at),
+                // Arguments may hold members of these names themselves, which are not measured again.
+                (_, Kind::Object) => json::walk_counts(candidate, at, &mut |_, _, _| {}).unwrap_or(at),
+                _ => at,
+            };
+            measured = end;
+            self.output_bytes += (end - at).saturating_sub(2) as u64;
+        });
+    }
+}
+
+fn is_string(object: &[u8], name: &str) -> bool {
+    let members = json::scan_object_lenient(object, &[name]).ok();
+    members
+        .and_then(|members| members.values[0])
+        .is_some_and(|span| json::kind_of(span.of(object)) == Kind::String)
+}
