@@ -11,6 +11,7 @@ mod usage;
 mod whole;
 
 pub use request::{MAX_MODEL_BYTES, RequestError, RequestView, inspect, inspect_call};
+pub(crate) use request::{count, flag, required, scan};
 pub use splice::{MAX_PIECES, Pieces};
 pub(crate) use usage::read_usage;
 pub use whole::usage_at_end;

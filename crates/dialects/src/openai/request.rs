@@ -165,7 +165,11 @@ fn responses(body: &[u8], in_path: bool) -> Result<RequestView, RequestError> {
     Ok(view)
 }
 
-fn scan<const N: usize>(body: &[u8], wanted: &[&'static str; N]) -> Result<Members<N>, RequestError> {
+/// Where the wanted members of a body are.
+pub(crate) fn scan<const N: usize>(
+    body: &[u8],
+    wanted: &[&'static str; N],
+) -> Result<Members<N>, RequestError> {
     json::scan_object(body, wanted).map_err(|error| RequestError::json(error, wanted))
 }
 
@@ -191,7 +195,8 @@ fn view(
     })
 }
 
-fn required(
+/// The place of a member that must be there, of one of these kinds.
+pub(crate) fn required(
     body: &[u8],
     value: Option<Span>,
     param: &'static str,
@@ -219,7 +224,7 @@ fn optional(
 }
 
 /// A boolean; absent and `null` are false.
-fn flag(body: &[u8], value: Option<Span>, param: &'static str) -> Result<bool, RequestError> {
+pub(crate) fn flag(body: &[u8], value: Option<Span>, param: &'static str) -> Result<bool, RequestError> {
     let Some(value) = value.map(|span| span.of(body)) else { return Ok(false) };
     match (json::as_bool(value), json::kind_of(value)) {
         (Some(flag), _) => Ok(flag),
@@ -229,7 +234,11 @@ fn flag(body: &[u8], value: Option<Span>, param: &'static str) -> Result<bool, R
 }
 
 /// A count; absent and `null` are none, and so are numbers that are no count.
-fn count(body: &[u8], value: Option<Span>, param: &'static str) -> Result<Option<u64>, RequestError> {
+pub(crate) fn count(
+    body: &[u8],
+    value: Option<Span>,
+    param: &'static str,
+) -> Result<Option<u64>, RequestError> {
     let Some(value) = value.map(|span| span.of(body)) else { return Ok(None) };
     match json::kind_of(value) {
         Kind::Number => Ok(json::as_u64(value)),
