@@ -26,4 +26,5 @@ pub mod openai;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod sse;
+pub mod tool_names;
 pub mod wire;

@@ -1,11 +1,9 @@
 //! What is learnt from requests and streams that pass through untouched.
 
-use std::borrow::Cow;
-
 use sluice_types::Usage;
 
 use super::read_usage;
-use crate::json::{self, JsonError, JsonErrorKind, Kind, Names, Span};
+use crate::json::{self, Kind, Names, Span};
 use crate::openai::RequestError;
 use crate::openai::output::Output;
 use crate::openai::stream::EventClass;
@@ -18,7 +16,7 @@ use crate::wire::{Frame, NativeView, Tap};
 /// As [`crate::openai::inspect`].
 pub fn inspect(body: &[u8]) -> Result<NativeView, RequestError> {
     const WANTED: [&str; 2] = ["messages", "inferenceConfig"];
-    let members = json::scan_object(body, &WANTED).map_err(|error| refused(error, &WANTED))?;
+    let members = json::scan_object(body, &WANTED).map_err(|error| RequestError::json(error, &WANTED))?;
     let [input, config] = members.values;
     let input = of_kind(body, input, Kind::Array, "messages")?;
     let config = of_kind(body, config, Kind::Object, "inferenceConfig")?;
@@ -28,7 +26,8 @@ pub fn inspect(body: &[u8]) -> Result<NativeView, RequestError> {
 
 fn max_tokens(config: &[u8]) -> Result<Option<u64>, RequestError> {
     const PARAM: &str = "inferenceConfig.maxTokens";
-    let members = json::scan_object(config, &["maxTokens"]).map_err(|error| refused(error, &[PARAM]))?;
+    let members =
+        json::scan_object(config, &["maxTokens"]).map_err(|error| RequestError::json(error, &[PARAM]))?;
     let [max] = members.values;
     Ok(of_kind(config, max, Kind::Number, PARAM)?.and_then(|max| json::as_u64(max.of(config))))
 }
@@ -47,17 +46,6 @@ fn of_kind(
         }
         value => Ok(value),
     }
-}
-
-#[cold]
-fn refused(error: JsonError, wanted: &[&'static str]) -> RequestError {
-    let param = match error.kind {
-        JsonErrorKind::DuplicateMember(index) | JsonErrorKind::AmbiguousMember(index) => {
-            wanted.get(usize::from(index)).copied()
-        }
-        _ => None,
-    };
-    RequestError { message: Cow::Owned(format!("Could not parse the request body: {error}.")), param }
 }
 
 /// Events are searched for one name only, which holds what was generated.
