@@ -40,9 +40,10 @@ export function providerLine(provider: ProviderConfig): string {
   return `${provider.name.padEnd(LABEL_WIDTH)} ${address}, ${keysOf(provider)}`;
 }
 
-function keysOf({ auth, keys, foundIn, baseUrl }: ProviderConfig): string {
+function keysOf({ auth, keys, foundIn, baseUrl, authText, credential }: ProviderConfig): string {
   if (baseUrl === null) return 'answers anything with made-up text';
   if (auth.kind === 'none') return 'no key';
+  if (credential !== null) return foundIn === null ? authText : `${authText} by ${foundIn}`;
   if (foundIn !== null) return `key from ${foundIn}`;
   return keys.length === 1 ? '1 key' : `${keys.length} keys`;
 }

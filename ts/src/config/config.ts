@@ -3,7 +3,9 @@
  * converted. Times are milliseconds, sizes bytes.
  */
 
+import type { CredentialSource } from '../governance/credential-source.js';
 import type { KeyDigest, KeyLimits } from '../governance/ports.js';
+import type { Dialect, Quirk } from '../providers/row.js';
 import type { SocketAddress } from './scalars.js';
 
 /** A whole configuration. */
@@ -54,17 +56,23 @@ export interface AdminConfig {
 /** One provider. */
 export interface ProviderConfig {
   readonly name: string;
-  readonly dialect: 'openai';
+  readonly dialect: Dialect;
   /** Null for the built-in demo provider, whose address is known once it runs. */
   readonly baseUrl: string | null;
-  readonly auth:
-    | { readonly kind: 'bearer' }
-    | { readonly kind: 'header'; readonly name: string }
-    | { readonly kind: 'none' };
+  readonly auth: AuthConfig;
+  /** How the credential is obtained and sent, in the words of the file. */
+  readonly authText: string;
   readonly keys: readonly ProviderKeyConfig[];
+  /** Where the secret of the only key is fetched from; null where the keys are what they are. */
+  readonly credential: CredentialSource | null;
   /** Names in lower case. */
   readonly headers: readonly { readonly name: string; readonly value: string }[];
   readonly usageInStream: boolean;
+  readonly quirks: readonly Quirk[];
+  /** Azure's API version; null for other dialects. */
+  readonly apiVersion: string | null;
+  /** Most tokens to ask for where the API demands a bound and neither request nor model has one. */
+  readonly defaultMaxTokens: number | null;
   readonly extraCaPem: string | null;
   readonly timeouts: ProviderTimeoutsConfig;
   readonly maxIdlePerWorker: number;
@@ -72,6 +80,15 @@ export interface ProviderConfig {
   readonly foundIn: string | null;
 }
 
+/** How a request to a provider carries the credential. */
+export type AuthConfig =
+  | { readonly kind: 'bearer' }
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'query'; readonly name: string }
+  | { readonly kind: 'aws_sig_v4'; readonly region: string; readonly service: string }
+  | { readonly kind: 'none' };
+
+/** One key. For `aws_sig_v4` the secret is a JSON text with the parts of the credential. */
 export interface ProviderKeyConfig {
   readonly name: string;
   readonly secret: string;
@@ -101,6 +118,8 @@ export interface TargetConfig {
   readonly upstreamModel: string | null;
   readonly weight: number;
   readonly tier: number;
+  /** Most tokens the model can generate; null where that is not known. */
+  readonly maxOutputTokens: number | null;
 }
 
 /** A virtual key declared in the file. */
@@ -125,6 +144,7 @@ export interface DataPlaneSettings {
   readonly maxRequestsPerConnection: number;
   readonly maxAuthFailuresPerMinute: number;
   readonly requireKey: boolean;
+  readonly translateUnsupported: 'drop' | 'reject';
 }
 
 /** Name of the built-in provider that answers when no other is configured. */

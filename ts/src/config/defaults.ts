@@ -41,6 +41,9 @@ export const DEFAULTS = {
   metrics: 'loopback',
   logLevel: 'info',
 
+  /** Most clients set parameters of no consequence; refusing them would break more than it protects. */
+  translateUnsupported: 'drop',
+
   weight: 1,
   tier: 0,
 } as const;

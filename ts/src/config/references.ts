@@ -76,6 +76,18 @@ export class ReferenceReader {
     return content.text;
   }
 
+  /** The text of a file that need not be there; relative paths start from the working directory. */
+  readIfPresent(file: string): string | null {
+    const absolute = resolve(file);
+    this.looked.add(absolute);
+    try {
+      const { text } = this.surroundings.readFile(absolute);
+      return text.length <= MAX_REFERENCED_CHARACTERS ? text : null;
+    } catch {
+      return null;
+    }
+  }
+
   /** Every file looked for so far, absolute. */
   get files(): string[] {
     return [...this.looked];

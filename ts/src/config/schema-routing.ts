@@ -2,6 +2,7 @@
 
 import { Type, type Static } from 'typebox';
 import { MAX_KEY_NAME_CHARACTERS } from '../governance/virtual-key.js';
+import { DIALECTS, QUIRKS, type Quirk } from '../providers/row.js';
 import { DEFAULTS } from './defaults.js';
 import { choice, duration, flag, integer, path, plain, secret, text } from './schema-scalars.js';
 import { list, mapping, MAX_ENTRIES, named, optional } from './schema-shapes.js';
@@ -12,8 +13,14 @@ const MAX_WEIGHT = 1_000_000;
 const MAX_TIER = 15;
 /** Most idle connections kept per worker and provider. */
 const MAX_IDLE_CONNECTIONS = 65_536;
+/** Largest bound on generated tokens. */
+const MAX_OUTPUT_TOKENS = 10_000_000;
+/** Longest part of a credential that is not secret itself, in characters. */
+const MAX_ID_CHARACTERS = 256;
 /** Longest base URL, in characters. */
 const MAX_URL_CHARACTERS = 2_048;
+
+const QUIRK_NAMES = Object.keys(QUIRKS) as Quirk[];
 
 const ProviderKey = mapping(
   {
@@ -49,32 +56,125 @@ export const ProviderTimeouts = mapping(
   'Time limits towards providers.',
 );
 
+const Aws = mapping(
+  {
+    access_key_id: optional(secret('Id of the access key. `AWS_ACCESS_KEY_ID` unless given.')),
+    secret_access_key: optional(secret('The access key. `AWS_SECRET_ACCESS_KEY` unless given.')),
+    session_token: optional(secret('Token of a temporary access key.')),
+    profile: optional(
+      plain(
+        'the name of a profile',
+        'Profile of the shared credentials file. `AWS_PROFILE` unless given.',
+        MAX_ID_CHARACTERS,
+      ),
+    ),
+    service: optional(
+      text('address-part', 'Name of the service that requests are signed for.', { default: 'bedrock' }),
+    ),
+  },
+  'Credentials of Amazon, for `auth: aws_sigv4`. Where neither this nor the environment has any, those of the profile, ' +
+    'the container, the cluster, or (see `allow_metadata`) the machine are used.',
+);
+
+const Entra = mapping(
+  {
+    tenant_id: optional(text('address-part', 'The directory. `AZURE_TENANT_ID` unless given.')),
+    client_id: optional(text('address-part', 'The application. `AZURE_CLIENT_ID` unless given.')),
+    client_secret: optional(secret('Secret of the application. `AZURE_CLIENT_SECRET` unless given.')),
+    scope: optional(
+      plain(
+        'a scope',
+        'What the token is for: `https://ai.azure.com/.default` unless given.',
+        MAX_ID_CHARACTERS,
+      ),
+    ),
+    authority: optional(
+      plain(
+        'an https:// URL',
+        'Where tokens are given out: `https://login.microsoftonline.com` unless given.',
+        MAX_URL_CHARACTERS,
+      ),
+    ),
+  },
+  'An application registered with Microsoft Entra ID, for `auth: azure_entra`.',
+);
+
 export const Provider = mapping(
   {
     base_url: optional(
       plain(
         'an http:// or https:// URL',
-        'Address of the API, to which `/chat/completions` and the like are appended. Known providers have one.',
+        'Address of the API, to which `/chat/completions` and the like are appended. Known providers have one. ' +
+          '`{region}`, `{project}`, `{location}` and `{account}` stand for the settings of these names.',
         MAX_URL_CHARACTERS,
       ),
     ),
-    dialect: optional(choice(['openai'], 'Wire format the provider speaks.', { default: 'openai' })),
+    dialect: optional(
+      choice(DIALECTS, 'Wire format the provider speaks: that of the known provider, otherwise `openai`.'),
+    ),
     auth: optional(
       text(
         'auth',
-        'How the key is sent: `bearer`, `header:NAME` (the key alone in that header), or `none`.',
-        {
-          default: 'bearer',
-        },
+        'How the key is sent: `bearer`, `header:NAME` or `query:NAME` (the key alone in that header or parameter), or ' +
+          '`none`; or what is done in place of a key: `aws_sigv4` signs requests, `google_service_account` and ' +
+          '`azure_entra` fetch tokens. That of the known provider, otherwise `bearer`.',
       ),
     ),
-    key: optional(secret('The key. Known providers find theirs in the usual environment variable.')),
+    key: optional(
+      secret(
+        'The key; for `google_service_account` the JSON text of the key file. Known providers find theirs in the usual ' +
+          'environment variable.',
+      ),
+    ),
     keys: optional(
       list(
         ProviderKey,
         MAX_ENTRIES,
         'a list of at least one key',
         'Several keys, chosen by weight, in place of `key`.',
+      ),
+    ),
+    aws: optional(Aws),
+    entra: optional(Entra),
+    allow_metadata: optional(
+      flag(
+        'Fetch credentials from the metadata service of the machine (Amazon’s or Google’s, at a link-local address) when ' +
+          'there are no others.',
+        { default: false },
+      ),
+    ),
+    region: optional(text('address-part', 'Region of Amazon. `AWS_REGION` unless given.')),
+    project: optional(
+      text(
+        'address-part',
+        'Project of Google Cloud. `GOOGLE_CLOUD_PROJECT`, or that of the key, unless given.',
+      ),
+    ),
+    location: optional(
+      text('address-part', 'Location of Vertex AI. `GOOGLE_CLOUD_LOCATION`, or `global`, unless given.'),
+    ),
+    account: optional(
+      text(
+        'address-part',
+        'The part of the address that is your account’s: resource, workspace or account id.',
+      ),
+    ),
+    api_version: optional(
+      text('api-version', 'Version of Azure’s API by deployment; makes the dialect of `azure` be `azure`.'),
+    ),
+    quirks: optional(
+      list(
+        choice(QUIRK_NAMES, 'A peculiarity.'),
+        QUIRK_NAMES.length,
+        'a list of at least one quirk',
+        'Peculiarities within the dialect, in place of those of the known provider; see the reference of providers.',
+      ),
+    ),
+    default_max_tokens: optional(
+      integer(
+        1,
+        MAX_OUTPUT_TOKENS,
+        'Most tokens to ask for where the API demands a bound, the request has none, and the model’s own is not known.',
       ),
     ),
     headers: optional(
@@ -129,6 +229,9 @@ export const Target = mapping(
           default: DEFAULTS.tier,
         },
       ),
+    ),
+    max_output_tokens: optional(
+      integer(1, MAX_OUTPUT_TOKENS, 'Most tokens the model can generate; known for many models.'),
     ),
   },
   'One way to serve a model.',

@@ -237,6 +237,20 @@ const Settings = mapping(
   'Switches.',
 );
 
+const Translate = mapping(
+  {
+    unsupported: optional(
+      choice(
+        ['drop', 'reject'],
+        'What becomes of parts of a request that the provider’s dialect has no word for: `drop` leaves them out and names ' +
+          'them in the header `x-sluice-dropped`, `reject` answers 400.',
+        { default: DEFAULTS.translateUnsupported },
+      ),
+    ),
+  },
+  'Translation between dialects.',
+);
+
 /** The whole file. */
 export const ConfigSchema = mapping(
   {
@@ -278,6 +292,7 @@ export const ConfigSchema = mapping(
     ),
     limits: optional(Limits),
     timeouts: optional(Timeouts),
+    translate: optional(Translate),
     settings: optional(Settings),
   },
   'Configuration of Sluice.',

@@ -20,6 +20,7 @@ export function readBounds(reading: Reading): DataPlaneSettings {
     maxRequestsPerConnection: limits.requests_per_connection ?? DEFAULTS.requestsPerConnection,
     maxAuthFailuresPerMinute: limits.auth_failures_per_minute ?? DEFAULTS.authFailuresPerMinute,
     requireKey: readable(reading, 'settings').require_key ?? DEFAULTS.requireKey,
+    translateUnsupported: readable(reading, 'translate').unsupported ?? DEFAULTS.translateUnsupported,
   };
 }
 
@@ -46,7 +47,7 @@ export function readProcess(reading: Reading): Process {
   };
 }
 
-type Bounds = 'limits' | 'timeouts' | 'settings';
+type Bounds = 'limits' | 'timeouts' | 'translate' | 'settings';
 
 function readable<K extends Bounds>(reading: Reading, name: K): NonNullable<Reading['raw'][K]> {
   const found = reading.problems.isBroken([name]) ? undefined : section(reading, name);

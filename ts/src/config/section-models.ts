@@ -58,7 +58,9 @@ function single(name: string, provider: string, upstreamModel: string | null): M
   return {
     name,
     aliases: [],
-    targets: [{ provider, upstreamModel, weight: DEFAULTS.weight, tier: DEFAULTS.tier }],
+    targets: [
+      { provider, upstreamModel, weight: DEFAULTS.weight, tier: DEFAULTS.tier, maxOutputTokens: null },
+    ],
   };
 }
 
@@ -103,6 +105,7 @@ function readTarget(
     upstreamModel: upstreamName(model, target.model),
     weight: target.weight ?? DEFAULTS.weight,
     tier: target.tier ?? DEFAULTS.tier,
+    maxOutputTokens: target.max_output_tokens ?? null,
   };
 }
 

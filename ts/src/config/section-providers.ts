@@ -1,25 +1,22 @@
 /** Reads `providers`, or finds them in the environment where the file has no such section. */
 
 import { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
-import {
-  CATALOGUE,
-  catalogueRow,
-  findProviders,
-  keyVariable,
-  type CatalogueRow,
-} from '../providers/catalogue.js';
+import { AZURE_VERSION_VARIABLES, catalogueRow, findProviders, firstSet } from '../providers/catalogue.js';
+import type { CatalogueRow, Dialect } from '../providers/row.js';
 import {
   DEMO_PROVIDER,
+  type AuthConfig,
   type ProviderConfig,
-  type ProviderKeyConfig,
   type ProviderTimeoutsConfig,
 } from './config.js';
 import { DEFAULTS } from './defaults.js';
-import { isLoopback, parseDuration } from './scalars.js';
+import { parseDuration } from './scalars.js';
 import type { RawProvider, RawProviderTimeouts } from './schema-routing.js';
-import { checkHeaderText, section, warnOfPlainSecret, type Reading } from './section.js';
-import { suggestion, type DocumentPath } from './wording.js';
+import { section, type Reading } from './section.js';
+import { readBaseUrl } from './section-address.js';
+import { signing } from './section-credentials.js';
+import { AWS_BEARER_VARIABLE, readKeys } from './section-provider-keys.js';
+import type { DocumentPath } from './wording.js';
 
 /** Headers that the gateway itself sets or that belong to one connection. */
 const RESERVED_HEADERS = new Set([
@@ -59,23 +56,34 @@ export function providerNames(
 function discovered(reading: Reading): ProviderConfig[] {
   const found = findProviders(reading.surroundings.variables);
   if (found.length === 0) return [readProvider(reading, DEMO_PROVIDER, {}, ['providers'])];
-  return found.map(({ row }) => readProvider(reading, row.name, {}, ['providers', row.name]));
+  return found.map((row) => readProvider(reading, row.name, {}, ['providers', row.name]));
 }
+
+/** Azure's API by deployment, as of its last version that has become general. */
+const DEFAULT_API_VERSION = '2024-10-21';
 
 function readProvider(reading: Reading, name: string, raw: RawProvider, path: DocumentPath): ProviderConfig {
   const row = catalogueRow(name);
-  const auth = authOf(raw.auth ?? (isBuiltIn(name, raw) ? 'none' : (row?.auth ?? 'bearer')));
-  const { keys, foundIn } = readKeys(reading, raw, row, auth, path);
+  const builtIn = isBuiltIn(name, raw);
+  const authText = builtIn ? 'none' : authTextOf(reading, raw, row);
+  const { keys, credential, foundIn, project } = readKeys(reading, raw, row, authText, path);
+  const { dialect, apiVersion } = dialectOf(reading, raw, row, path);
+  const keyed = authText !== 'none';
+  const byDeployment = dialect === 'azure';
+  const auth = authOf(reading, raw, authText, path);
   return {
     name,
-    dialect: 'openai',
-    baseUrl: isBuiltIn(name, raw)
-      ? null
-      : readBaseUrl(reading, raw, row, { name, path, keyed: auth.kind !== 'none' }),
+    dialect,
+    baseUrl: builtIn ? null : readBaseUrl(reading, raw, { name, path, row, keyed, byDeployment, project }),
     auth,
+    authText,
     keys,
+    credential,
     headers: readHeaders(reading, raw, auth, path),
     usageInStream: raw.usage_in_stream ?? row?.usageInStream ?? true,
+    quirks: raw.quirks ?? (dialect === row?.dialect ? row.quirks : []),
+    apiVersion,
+    defaultMaxTokens: raw.default_max_tokens ?? null,
     extraCaPem: readExtraCa(reading, raw, path),
     timeouts: readProviderTimeouts(reading, raw.timeouts),
     maxIdlePerWorker: raw.idle_connections ?? DEFAULTS.idleConnections,
@@ -83,163 +91,74 @@ function readProvider(reading: Reading, name: string, raw: RawProvider, path: Do
   };
 }
 
+/**
+ * What the file says, or the known provider's way. A plain key takes the place of fetched credentials where the API
+ * takes one (Amazon's API keys for Bedrock), and an Entra application that of Azure's key.
+ */
+function authTextOf(reading: Reading, raw: RawProvider, row: CatalogueRow | undefined): string {
+  const keyed = raw.key !== undefined || raw.keys !== undefined;
+  if (raw.auth !== undefined) return raw.auth;
+  if (row?.auth === 'aws_sigv4') return keyed || hasBearer(reading, raw) ? 'bearer' : row.auth;
+  if (raw.entra !== undefined && !keyed) return 'azure_entra';
+  return row?.auth ?? 'bearer';
+}
+
+function hasBearer({ surroundings }: Reading, raw: RawProvider): boolean {
+  return raw.aws === undefined && firstSet([AWS_BEARER_VARIABLE], surroundings.variables) !== undefined;
+}
+
+function authOf(reading: Reading, raw: RawProvider, text: string, path: DocumentPath): AuthConfig {
+  if (text === 'none') return { kind: 'none' };
+  if (text === 'aws_sigv4') return signing(reading, raw, path) ?? { kind: 'none' };
+  const [kind, name = ''] = text.split(':');
+  if (kind === 'header') return { kind, name: name.toLowerCase() };
+  return kind === 'query' ? { kind, name } : { kind: 'bearer' };
+}
+
+interface SpokenDialect {
+  readonly dialect: Dialect;
+  readonly apiVersion: string | null;
+}
+
+/** Azure speaks by deployment where an API version is named; its newer API is OpenAI's own. */
+function dialectOf(
+  reading: Reading,
+  raw: RawProvider,
+  row: CatalogueRow | undefined,
+  path: DocumentPath,
+): SpokenDialect {
+  const version = raw.api_version ?? foundVersion(reading, raw, row);
+  const byDeployment = row?.name === 'azure' && version !== null;
+  const dialect = raw.dialect ?? (byDeployment ? 'azure' : (row?.dialect ?? 'openai'));
+  if (dialect === 'azure') return { dialect, apiVersion: version ?? DEFAULT_API_VERSION };
+  if (raw.api_version !== undefined) {
+    const message = `found an API version, expected none for the dialect ${dialect}`;
+    const place = { path: [...path, 'api_version'], part: 'key' as const };
+    reading.problems.error(place, 'unused_api_version', message);
+  }
+  return { dialect, apiVersion: null };
+}
+
+/** A version in the environment; it does not concern an address that the file names. */
+function foundVersion(
+  { surroundings }: Reading,
+  raw: RawProvider,
+  row: CatalogueRow | undefined,
+): string | null {
+  if (row?.name !== 'azure' || raw.base_url !== undefined) return null;
+  const variable = firstSet(AZURE_VERSION_VARIABLES, surroundings.variables);
+  return variable === undefined ? null : (surroundings.variables[variable]?.trim() ?? null);
+}
+
 /** `demo:` without an address is the provider that comes with the gateway. */
 function isBuiltIn(name: string, raw: RawProvider): boolean {
   return name === DEMO_PROVIDER && raw.base_url === undefined;
 }
 
-function authOf(text: string): ProviderConfig['auth'] {
-  if (text === 'bearer' || text === 'none') return { kind: text };
-  return { kind: 'header', name: text.slice('header:'.length).toLowerCase() };
-}
-
-interface NamedPlace {
-  readonly name: string;
-  readonly path: DocumentPath;
-  /** Whether a key is sent. */
-  readonly keyed: boolean;
-}
-
-function readBaseUrl(
-  reading: Reading,
-  raw: RawProvider,
-  row: CatalogueRow | undefined,
-  place: NamedPlace,
-): string | null {
-  const written = raw.base_url ?? row?.baseUrl;
-  if (written === undefined) {
-    const names = CATALOGUE.map(({ name }) => name);
-    const message = `found no base_url, expected one since this is not the name of a known provider${suggestion(place.name, names)}`;
-    reading.problems.error({ path: place.path, part: 'key' }, 'missing_base_url', message);
-    return null;
-  }
-  const path = [...place.path, 'base_url'];
-  const url = URL.canParse(written) ? new URL(written) : null;
-  const wrong = urlProblem(url);
-  if (wrong !== null) {
-    reading.problems.error(
-      { path },
-      'bad_url',
-      `found ${wrong}, expected an http:// or https:// URL such as https://api.example.com/v1`,
-    );
-    return null;
-  }
-  if (url?.protocol === 'http:' && place.keyed && isPublic(url.hostname)) {
-    reading.problems.warning(
-      { path },
-      'plain_http',
-      'found http:// to a public name, which shows the key to the network; expected https://',
-    );
-  }
-  return written.replace(/\/+$/, '');
-}
-
-function urlProblem(url: URL | null): string | null {
-  if (url === null) return 'something that is not a URL';
-  if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    return `a URL of scheme ${url.protocol.slice(0, 16)}`;
-  if (url.username !== '' || url.password !== '') return 'a URL with credentials in it';
-  return url.search !== '' || url.hash !== '' ? 'a URL with a query or a fragment' : null;
-}
-
-/** A host name with a dot that is neither an address nor under a name reserved for private use. */
-function isPublic(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '');
-  if (isIP(bare) !== 0)
-    return !isLoopback(bare) && !/^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|fc|fd|fe80)/i.test(bare);
-  return host.includes('.') && !/\.(local|localhost|internal|home\.arpa|test)$/.test(host);
-}
-
-type FoundKeys = Pick<ProviderConfig, 'keys' | 'foundIn'>;
-
-function readKeys(
-  reading: Reading,
-  raw: RawProvider,
-  row: CatalogueRow | undefined,
-  auth: ProviderConfig['auth'],
-  path: DocumentPath,
-): FoundKeys {
-  const { problems } = reading;
-  const none: FoundKeys = { keys: [], foundIn: null };
-  if (raw.key !== undefined && raw.keys !== undefined) {
-    problems.error(
-      { path: [...path, 'keys'], part: 'key' },
-      'two_key_settings',
-      'found both key and keys, expected one of them',
-    );
-    return none;
-  }
-  if (auth.kind === 'none') {
-    const written = raw.key === undefined ? 'keys' : 'key';
-    if (raw.key !== undefined || raw.keys !== undefined) {
-      problems.error(
-        { path: [...path, written] },
-        'unused_key',
-        'found a key, expected none since auth is none',
-      );
-    }
-    return none;
-  }
-  if (raw.keys !== undefined)
-    return { keys: readKeyList(reading, raw.keys, [...path, 'keys']), foundIn: null };
-  if (raw.key !== undefined) return { keys: oneKey(reading, raw.key, [...path, 'key']), foundIn: null };
-  if (row === undefined && raw.base_url === undefined) return none; // misspelt, and reported as such
-  return keyFromEnvironment(reading, row, path);
-}
-
-function oneKey(reading: Reading, secret: string, path: DocumentPath): ProviderKeyConfig[] {
-  warnOfPlainSecret(reading, path);
-  checkHeaderText(secret, path, 'the key', reading.problems);
-  return [{ name: '1', secret, weight: DEFAULTS.weight }];
-}
-
-function keyFromEnvironment(reading: Reading, row: CatalogueRow | undefined, path: DocumentPath): FoundKeys {
-  const variable = row === undefined ? undefined : keyVariable(row, reading.surroundings.variables);
-  if (variable !== undefined) {
-    const secret = (reading.surroundings.variables[variable] ?? '').trim();
-    checkHeaderText(secret, path, variable, reading.problems);
-    return { keys: [{ name: '1', secret, weight: DEFAULTS.weight }], foundIn: variable };
-  }
-  const usual = row?.env[0];
-  const expected =
-    usual === undefined ? 'key: env:NAME, or auth: none' : `${usual} in the environment, or key: env:NAME`;
-  reading.problems.error({ path, part: 'key' }, 'missing_key', `found no key, expected ${expected}`);
-  return { keys: [], foundIn: null };
-}
-
-function readKeyList(
-  reading: Reading,
-  entries: NonNullable<RawProvider['keys']>,
-  path: DocumentPath,
-): ProviderKeyConfig[] {
-  const keys = entries.map((entry, at) => {
-    const place = [...path, at, 'key'];
-    warnOfPlainSecret(reading, place);
-    checkHeaderText(entry.key, place, 'the key', reading.problems);
-    return { name: entry.name ?? String(at + 1), secret: entry.key, weight: entry.weight ?? DEFAULTS.weight };
-  });
-  if (keys.every(({ weight }) => weight === 0)) {
-    reading.problems.error(
-      { path },
-      'no_key_in_use',
-      'found only keys of weight 0, expected at least one in use',
-    );
-  }
-  for (const [at, key] of keys.entries()) {
-    const earlier = keys.slice(0, at);
-    const place = { path: [...path, at] };
-    if (earlier.some(({ name }) => name === key.name))
-      reading.problems.error(place, 'duplicate_name', 'found the name of another key of this provider');
-    if (earlier.some(({ secret }) => secret === key.secret))
-      reading.problems.error(place, 'duplicate_key', 'found the same key twice in this provider');
-  }
-  return keys;
-}
-
 function readHeaders(
   reading: Reading,
   raw: RawProvider,
-  auth: ProviderConfig['auth'],
+  auth: AuthConfig,
   path: DocumentPath,
 ): ProviderConfig['headers'] {
   const credential = credentialHeader(auth);
@@ -272,8 +191,8 @@ function readHeaders(
   });
 }
 
-function credentialHeader(auth: ProviderConfig['auth']): string | null {
-  if (auth.kind === 'none') return null;
+function credentialHeader(auth: AuthConfig): string | null {
+  if (auth.kind === 'none' || auth.kind === 'query') return null;
   return auth.kind === 'header' ? auth.name : 'authorization';
 }
 

@@ -23,6 +23,7 @@ const KINDS: Readonly<Record<keyof RawConfig, 'mapping' | 'list' | 'string' | 'n
   keys: 'list',
   limits: 'mapping',
   timeouts: 'mapping',
+  translate: 'mapping',
   settings: 'mapping',
 };
 

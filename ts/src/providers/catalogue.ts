@@ -1,192 +1,82 @@
 /**
- * Providers that speak OpenAI's wire format, as facts: where the API is, how the key is sent, which environment variable
- * holds it, and which model names are the provider's own. A row makes a provider usable with nothing but a key.
- *
- * A row is here only when its address and authentication are certain. `usageInStream` is false where a provider refuses
- * unknown request fields or is not known to accept `stream_options`; those report usage in their streams unasked.
+ * Providers as facts: where the API is, what it speaks, how the key is sent, which environment variable holds it, and
+ * which model names are the provider's own. A row makes a provider usable with nothing but a key.
  */
 
-/** One provider. */
-export interface CatalogueRow {
-  /** Name in the config and in front of a model name: `groq/llama-3.3-70b-versatile`. */
-  readonly name: string;
-  readonly title: string;
-  /** The API's own path (`/chat/completions`) is appended. */
-  readonly baseUrl: string;
-  /** `bearer`, `none` or `header:NAME`. */
-  readonly auth: string;
-  /** Environment variables that hold a key, the most usual first; empty for servers that need none. */
-  readonly env: readonly string[];
-  /** Whether `stream_options.include_usage` may be asked of it. */
-  readonly usageInStream: boolean;
-  /** Exact names and patterns of models that are this provider's own, served without a prefix. */
-  readonly families: readonly string[];
-  /** A small model to try the provider with; absent where none is certain to stay. */
-  readonly example?: string;
-}
-
-type Facts = Partial<Omit<CatalogueRow, 'name' | 'title' | 'baseUrl' | 'env'>>;
-
-function row(
-  name: string,
-  title: string,
-  baseUrl: string,
-  env: string | readonly string[],
-  facts: Facts = {},
-): CatalogueRow {
-  const variables = typeof env === 'string' ? [env] : env;
-  return {
-    name,
-    title,
-    baseUrl,
-    env: variables,
-    auth: 'bearer',
-    usageInStream: true,
-    families: [],
-    ...facts,
-  };
-}
-
-/** How servers on the own machine are reached: without a key. */
-const LOCAL: Facts = { auth: 'none' };
-
-const OPENAI_FAMILIES = [
-  'gpt-*',
-  'chatgpt-*',
-  'codex-*',
-  'computer-use-*',
-  'davinci-*',
-  'babbage-*',
-  'text-embedding-*',
-  'o1',
-  'o1-*',
-  'o3',
-  'o3-*',
-  'o4-*',
-];
+import { CERTAIN } from './data/certain.js';
+import { IMPORTED } from './data/imported.js';
+import type { CatalogueRow } from './row.js';
 
 /** Every known provider, in the order in which found ones are listed. */
-export const CATALOGUE: readonly CatalogueRow[] = [
-  row('openai', 'OpenAI', 'https://api.openai.com/v1', 'OPENAI_API_KEY', {
-    families: OPENAI_FAMILIES,
-    example: 'gpt-4o-mini',
-  }),
-  row('groq', 'Groq', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY', { example: 'llama-3.1-8b-instant' }),
-  row('mistral', 'Mistral AI', 'https://api.mistral.ai/v1', 'MISTRAL_API_KEY', {
-    usageInStream: false,
-    families: [
-      'mistral-*',
-      'ministral-*',
-      'magistral-*',
-      'codestral-*',
-      'devstral-*',
-      'pixtral-*',
-      'open-mistral-*',
-    ],
-    example: 'mistral-small-latest',
-  }),
-  row('deepseek', 'DeepSeek', 'https://api.deepseek.com/v1', 'DEEPSEEK_API_KEY', {
-    families: ['deepseek-*'],
-    example: 'deepseek-chat',
-  }),
-  row(
-    'gemini',
-    'Google Gemini',
-    'https://generativelanguage.googleapis.com/v1beta/openai',
-    'GEMINI_API_KEY',
-    {
-      families: ['gemini-*'],
-      example: 'gemini-flash-latest',
-    },
-  ),
-  row('xai', 'xAI', 'https://api.x.ai/v1', 'XAI_API_KEY', { families: ['grok-*'], example: 'grok-4-latest' }),
-  row('openrouter', 'OpenRouter', 'https://openrouter.ai/api/v1', 'OPENROUTER_API_KEY', {
-    example: 'openrouter/auto',
-  }),
-  row('together', 'Together AI', 'https://api.together.xyz/v1', ['TOGETHER_API_KEY', 'TOGETHERAI_API_KEY']),
-  row('fireworks', 'Fireworks AI', 'https://api.fireworks.ai/inference/v1', 'FIREWORKS_API_KEY', {
-    families: ['accounts/fireworks/*'],
-  }),
-  row('cerebras', 'Cerebras', 'https://api.cerebras.ai/v1', 'CEREBRAS_API_KEY', {
-    usageInStream: false,
-    example: 'gpt-oss-120b',
-  }),
-  row(
-    'perplexity',
-    'Perplexity',
-    'https://api.perplexity.ai',
-    ['PERPLEXITY_API_KEY', 'PERPLEXITYAI_API_KEY'],
-    {
-      usageInStream: false,
-      families: ['sonar', 'sonar-*'],
-      example: 'sonar',
-    },
-  ),
-  row('nvidia', 'NVIDIA NIM', 'https://integrate.api.nvidia.com/v1', [
-    'NVIDIA_API_KEY',
-    'NVIDIA_NIM_API_KEY',
-  ]),
-  row('moonshot', 'Moonshot AI', 'https://api.moonshot.ai/v1', 'MOONSHOT_API_KEY', {
-    families: ['kimi-*', 'moonshot-*'],
-    example: 'kimi-latest',
-  }),
-  row('zai', 'Z.AI', 'https://api.z.ai/api/paas/v4', 'ZAI_API_KEY', { families: ['glm-*'] }),
-  row('minimax', 'MiniMax', 'https://api.minimax.io/v1', 'MINIMAX_API_KEY', { families: ['MiniMax-*'] }),
-  row(
-    'dashscope',
-    'Alibaba DashScope',
-    'https://dashscope.aliyuncs.com/compatible-mode/v1',
-    'DASHSCOPE_API_KEY',
-    {
-      families: ['qwen-*', 'qwen2*', 'qwen3*'],
-      example: 'qwen-plus',
-    },
-  ),
-  row('cohere', 'Cohere', 'https://api.cohere.com/compatibility/v1', 'COHERE_API_KEY', {
-    usageInStream: false,
-    families: ['command-*'],
-  }),
-  row('sambanova', 'SambaNova', 'https://api.sambanova.ai/v1', 'SAMBANOVA_API_KEY'),
-  row('deepinfra', 'DeepInfra', 'https://api.deepinfra.com/v1/openai', 'DEEPINFRA_API_KEY'),
-  row('hyperbolic', 'Hyperbolic', 'https://api.hyperbolic.xyz/v1', 'HYPERBOLIC_API_KEY'),
-  row('baseten', 'Baseten', 'https://inference.baseten.co/v1', 'BASETEN_API_KEY'),
-  row('nscale', 'Nscale', 'https://inference.api.nscale.com/v1', 'NSCALE_API_KEY'),
-  row('friendli', 'FriendliAI', 'https://api.friendli.ai/serverless/v1', 'FRIENDLI_TOKEN'),
-  row('featherless', 'Featherless AI', 'https://api.featherless.ai/v1', 'FEATHERLESS_AI_API_KEY'),
-  row('chutes', 'Chutes', 'https://llm.chutes.ai/v1', 'CHUTES_API_KEY'),
-  row('huggingface', 'Hugging Face', 'https://router.huggingface.co/v1', 'HUGGINGFACE_API_KEY'),
-  row('vercel', 'Vercel AI Gateway', 'https://ai-gateway.vercel.sh/v1', 'VERCEL_AI_GATEWAY_API_KEY'),
-  row('ollama', 'Ollama', 'http://127.0.0.1:11434/v1', [], LOCAL),
-  row('lm_studio', 'LM Studio', 'http://127.0.0.1:1234/v1', [], LOCAL),
-  row('vllm', 'vLLM', 'http://127.0.0.1:8000/v1', [], LOCAL),
-];
+export const CATALOGUE: readonly CatalogueRow[] = [...CERTAIN, ...IMPORTED];
 
-const BY_NAME: ReadonlyMap<string, CatalogueRow> = new Map(CATALOGUE.map((entry) => [entry.name, entry]));
+const BY_NAME: ReadonlyMap<string, CatalogueRow> = new Map(
+  CATALOGUE.flatMap((entry) => [entry.name, ...entry.aliases].map((name) => [name, entry] as const)),
+);
 
-/** The row of a known provider. */
+/** The row of a known provider, by its name or another one it is known by. */
 export function catalogueRow(name: string): CatalogueRow | undefined {
   return BY_NAME.get(name);
 }
 
-/** A provider found in the environment. */
-export interface FoundProvider {
-  readonly row: CatalogueRow;
-  /** The variable its key is in. */
-  readonly variable: string;
+/** Every name a provider may be configured by. */
+export function catalogueNames(): string[] {
+  return [...BY_NAME.keys()];
 }
 
 /** Environment variables by name. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Known providers whose key is in the environment, in the catalogue's order. A blank variable counts as absent. */
-export function findProviders(variables: Variables): FoundProvider[] {
-  return CATALOGUE.flatMap((entry) => {
-    const variable = keyVariable(entry, variables);
-    return variable === undefined ? [] : [{ row: entry, variable }];
-  });
+/** Known providers that the environment holds all credentials of, in the catalogue's order. */
+export function findProviders(variables: Variables): CatalogueRow[] {
+  return CATALOGUE.filter((entry) => entry.discovered && isFound(entry, variables));
 }
 
-/** The first of a provider's variables that holds something. */
+/** The first of a provider's variables that holds something; where none is usual, that of its name. */
 export function keyVariable(entry: CatalogueRow, variables: Variables): string | undefined {
-  return entry.env.find((name) => (variables[name] ?? '').trim() !== '');
+  return firstSet(keyVariables(entry), variables);
+}
+
+/** The variables a provider's key may be in. */
+export function keyVariables(entry: CatalogueRow): readonly string[] {
+  return entry.env.length > 0 ? entry.env : [`${entry.name.toUpperCase().replaceAll('-', '_')}_API_KEY`];
+}
+
+/** The first of the variables that holds something. A blank one counts as absent. */
+export function firstSet(names: readonly string[], variables: Variables): string | undefined {
+  return names.find((name) => (variables[name] ?? '').trim() !== '');
+}
+
+/** Variables that hold the region of an AWS account. */
+export const REGION_VARIABLES = ['AWS_REGION', 'AWS_DEFAULT_REGION'];
+/** Variables that hold a Google Cloud project. */
+export const PROJECT_VARIABLES = ['GOOGLE_CLOUD_PROJECT', 'GCLOUD_PROJECT', 'VERTEXAI_PROJECT'];
+/** Variables that hold a location of Vertex AI. */
+export const LOCATION_VARIABLES = ['GOOGLE_CLOUD_LOCATION', 'VERTEXAI_LOCATION'];
+/** Variables that hold the whole address of an Azure resource. */
+export const AZURE_ENDPOINT_VARIABLES = ['AZURE_OPENAI_ENDPOINT', 'AZURE_API_BASE'];
+/** Variables that hold Azure's API version. */
+export const AZURE_VERSION_VARIABLES = ['OPENAI_API_VERSION', 'AZURE_API_VERSION'];
+
+/**
+ * Providers that want more than a key are found only where all of it is there: keys for AWS alone, say, are on many
+ * machines that have nothing to do with models, and would take the place of the built-in demo provider.
+ */
+function isFound(entry: CatalogueRow, variables: Variables): boolean {
+  const has = (names: readonly string[]): boolean => firstSet(names, variables) !== undefined;
+  const needs: (readonly [part: string, names: readonly string[]])[] = [
+    ['{region}', REGION_VARIABLES],
+    ['{project}', PROJECT_VARIABLES],
+    ['{account}', [...entry.accountEnv, ...endpointVariables(entry)]],
+  ];
+  if (needs.some(([part, names]) => entry.baseUrl.includes(part) && !has(names))) return false;
+  if (entry.auth === 'google_service_account') return has(['GOOGLE_APPLICATION_CREDENTIALS']);
+  if (entry.auth !== 'aws_sigv4') return keyVariable(entry, variables) !== undefined;
+  const keyed = has(['AWS_ACCESS_KEY_ID']) && has(['AWS_SECRET_ACCESS_KEY']);
+  return keyed || has(['AWS_BEARER_TOKEN_BEDROCK']);
+}
+
+/** Variables that hold a provider's whole address. */
+export function endpointVariables({ name }: CatalogueRow): readonly string[] {
+  return name === 'azure' ? AZURE_ENDPOINT_VARIABLES : [];
 }

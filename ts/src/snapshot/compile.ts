@@ -23,6 +23,8 @@ export interface SnapshotInput {
   readonly version: number;
   /** Base URL of the running demo provider; needed where the configuration uses it. */
   readonly demoBaseUrl: string | null;
+  /** Secrets that were fetched, by provider; one that is missing has not come yet. */
+  readonly fetched?: ReadonlyMap<string, string>;
 }
 
 /** The snapshot for the data plane. */
@@ -31,7 +33,7 @@ export function compileSnapshot(input: SnapshotInput): Snapshot {
   return {
     version,
     settings: settingsOf(config.settings),
-    providers: config.providers.map((provider) => providerOf(provider, ids, input.demoBaseUrl)),
+    providers: config.providers.map((provider) => providerOf(provider, input)),
     models: config.models.map((model) => modelOf(model, ids)),
     keys: keysOf(input),
   };
@@ -74,10 +76,12 @@ function settingsOf(settings: DataPlaneSettings): Settings {
     max_requests_per_connection: settings.maxRequestsPerConnection,
     max_auth_failures_per_minute: settings.maxAuthFailuresPerMinute,
     require_key: settings.requireKey,
+    translate_unsupported: settings.translateUnsupported,
   };
 }
 
-function providerOf(provider: ProviderConfig, ids: LabelIds, demoBaseUrl: string | null): Provider {
+function providerOf(provider: ProviderConfig, input: SnapshotInput): Provider {
+  const { ids, demoBaseUrl } = input;
   const baseUrl = provider.baseUrl ?? demoBaseUrl;
   if (baseUrl === null) throw new RangeError('the demo provider is configured but does not run');
   return {
@@ -88,11 +92,14 @@ function providerOf(provider: ProviderConfig, ids: LabelIds, demoBaseUrl: string
     auth: provider.auth,
     keys: provider.keys.map(({ name, secret, weight }) => ({
       id: ids.id('provider_key', providerKeyLabel(provider.name, name)),
-      secret,
+      secret: provider.credential === null ? secret : (input.fetched?.get(provider.name) ?? NOT_FETCHED),
       weight,
     })),
     headers: provider.headers.map(({ name, value }) => ({ name, value })),
     usage_in_stream: provider.usageInStream,
+    ...(provider.quirks.length > 0 && { quirks: [...provider.quirks] }),
+    ...(provider.apiVersion !== null && { api_version: provider.apiVersion }),
+    ...(provider.defaultMaxTokens !== null && { default_max_tokens: provider.defaultMaxTokens }),
     ...(provider.extraCaPem !== null && { extra_ca_pem: provider.extraCaPem }),
     timeouts: {
       connect_ms: provider.timeouts.connect,
@@ -105,18 +112,25 @@ function providerOf(provider: ProviderConfig, ids: LabelIds, demoBaseUrl: string
   };
 }
 
+/**
+ * Stands for a credential that has not been fetched yet, so that everything else can be served: the provider refuses it.
+ * Amazon's credentials are JSON, others a token; this is both.
+ */
+const NOT_FETCHED = '{"access_key_id":"not-fetched-yet","secret_access_key":"not-fetched-yet"}';
+
 function modelOf(model: ModelConfig, ids: LabelIds): Model {
   const labels = targetLabels(model);
   return {
     id: ids.id('model', model.name),
     name: model.name,
     aliases: [...model.aliases],
-    targets: model.targets.map(({ provider, upstreamModel, weight, tier }, at) => ({
+    targets: model.targets.map(({ provider, upstreamModel, weight, tier, maxOutputTokens }, at) => ({
       id: ids.id('target', labels[at] ?? ''),
       provider: ids.id('provider', provider),
       ...(upstreamModel !== null && { upstream_model: upstreamModel }),
       weight,
       tier,
+      ...(maxOutputTokens !== null && { max_output_tokens: maxOutputTokens }),
     })),
   };
 }

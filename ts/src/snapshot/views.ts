@@ -10,16 +10,16 @@ const BUILT_IN = 'built in';
 
 /** The providers of a configuration. */
 export function providerViews(config: Config, ids: LabelIds): ProviderView[] {
-  return config.providers.map(({ name, dialect, baseUrl, auth, keys }) => ({
+  return config.providers.map(({ name, dialect, baseUrl, authText, keys, credential }) => ({
     id: ids.id('provider', name),
     name,
     dialect,
     baseUrl: baseUrl ?? BUILT_IN,
-    auth: auth.kind === 'header' ? `header:${auth.name}` : auth.kind,
+    auth: authText.toLowerCase(),
     keys: keys.map((key) => ({
       id: ids.id('provider_key', providerKeyLabel(name, key.name)),
       weight: key.weight,
-      hint: hintOf(key.secret),
+      hint: credential === null && authText !== 'aws_sigv4' ? hintOf(key.secret) : '',
     })),
   }));
 }
@@ -32,7 +32,13 @@ export function modelViews(config: Config, ids: LabelIds): ModelView[] {
       id: ids.id('model', model.name),
       name: model.name,
       aliases: model.aliases,
-      targets: model.targets.map((target, at) => ({ ...target, id: ids.id('target', labels[at] ?? '') })),
+      targets: model.targets.map(({ provider, upstreamModel, weight, tier }, at) => ({
+        id: ids.id('target', labels[at] ?? ''),
+        provider,
+        upstreamModel,
+        weight,
+        tier,
+      })),
     };
   });
 }

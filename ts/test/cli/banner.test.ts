@@ -50,7 +50,7 @@ Try it:
     -d '{"model":"demo","messages":[{"role":"user","content":"Say hello"}]}'
 
 Next:
-  set OPENAI_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY, DEEPSEEK_API_KEY or another provider's key, and start again
+  set OPENAI_API_KEY, ANTHROPIC_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY or another provider's key, and start again
   npx sluice keys create --name NAME  # a key per application, with models and limits of its own
   npx sluice check  # before a change of the configuration
   Ctrl-C stops when running requests have finished; twice, at once`);

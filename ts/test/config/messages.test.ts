@@ -29,6 +29,8 @@ const FILES: FileTable = {
   '/etc/sluice/secret': `${CANARY}\n`,
   '/etc/sluice/open': { text: CANARY, mode: 0o644 },
   '/etc/sluice/empty': '\n',
+  '/etc/sluice/google-empty': '{"type":"service_account"}',
+  '/etc/sluice/google-other': '{"type":"external_account"}',
   '/etc/sluice/two-lines': 'first-line-of-secret\nsecond',
   '/etc/sluice/server.pem': CERTIFICATES.certificate,
   '/etc/sluice/server.key': CERTIFICATES.key,

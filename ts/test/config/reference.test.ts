@@ -1,13 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PAGE, renderReference } from '../../../scripts/generate-config-reference.mjs';
+import * as providersPage from '../../../scripts/generate-provider-reference.mjs';
 import { ConfigSchema } from '../../src/config/schema.js';
 import { CATALOGUE } from '../../src/providers/catalogue.js';
+import { LEFT_OUT } from '../../src/providers/data/left-out.js';
+import { QUIRKS } from '../../src/providers/row.js';
 
 describe('docs/reference/sluice-yaml.md', () => {
   it('is current (node scripts/generate-config-reference.mjs)', () => {
-    const render = renderReference as (schema: unknown, catalogue: unknown) => string;
-    expect(readFileSync(PAGE, 'utf8')).toBe(render(ConfigSchema, CATALOGUE));
+    const render = renderReference as (schema: unknown) => string;
+    expect(readFileSync(PAGE, 'utf8')).toBe(render(ConfigSchema));
+  });
+});
+
+describe('docs/reference/providers.md', () => {
+  it('is current (node scripts/generate-provider-reference.mjs)', () => {
+    const render = providersPage.renderProviders as (facts: unknown) => string;
+    const page = render({ catalogue: CATALOGUE, quirks: QUIRKS, leftOut: LEFT_OUT });
+    expect(readFileSync(providersPage.PAGE, 'utf8')).toBe(page);
   });
 });
 

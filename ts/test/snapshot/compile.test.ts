@@ -92,6 +92,7 @@ describe('compileSnapshot', () => {
         max_requests_per_connection: 100_000,
         max_auth_failures_per_minute: 60,
         require_key: true,
+        translate_unsupported: 'drop',
       },
       providers: [
         {

@@ -1,0 +1,238 @@
+/**
+ * Providers whose facts are certain, by hand. They come before the imported ones, in the order in which found ones are
+ * listed. `usageInStream` is false where a provider refuses unknown request fields or is not known to accept
+ * `stream_options`; those report usage in their streams unasked.
+ */
+
+import { row, type CatalogueRow, type Facts } from '../row.js';
+
+/** How servers on the own machine are reached: without a key. */
+const LOCAL: Facts = { auth: 'none' };
+
+/** Of providers that speak OpenAI's format as it was before reasoning models. */
+const OLD: Facts = { quirks: ['old_max_tokens', 'no_developer_role', 'no_responses'] };
+
+/** Of those among them that want the reasoning of earlier answers back. */
+const THINKING: Facts = { quirks: [...(OLD.quirks ?? []), 'takes_reasoning'] };
+
+const OPENAI_FAMILIES = [
+  'gpt-*',
+  'chatgpt-*',
+  'codex-*',
+  'computer-use-*',
+  'davinci-*',
+  'babbage-*',
+  'text-embedding-*',
+  'o1',
+  'o1-*',
+  'o3',
+  'o3-*',
+  'o4-*',
+];
+
+const MISTRAL_FAMILIES = [
+  'mistral-*',
+  'ministral-*',
+  'magistral-*',
+  'codestral-*',
+  'devstral-*',
+  'pixtral-*',
+  'open-mistral-*',
+];
+
+/** Large clouds, which want more than a key. */
+const CLOUDS: readonly CatalogueRow[] = [
+  row('bedrock', 'Amazon Bedrock', 'https://bedrock-runtime.{region}.amazonaws.com', [], {
+    aliases: ['bedrock_converse', 'aws', 'amazon-bedrock'],
+    dialect: 'bedrock',
+    auth: 'aws_sigv4',
+    discovered: true,
+    families: [
+      'anthropic.*',
+      'amazon.*',
+      'us.anthropic.*',
+      'eu.anthropic.*',
+      'global.anthropic.*',
+      'us.amazon.*',
+    ],
+  }),
+  row(
+    'vertex',
+    'Google Vertex AI',
+    'https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}',
+    [],
+    {
+      aliases: ['vertex_ai', 'google-vertex'],
+      dialect: 'vertex',
+      auth: 'google_service_account',
+      discovered: true,
+      quirks: ['no_call_ids'],
+    },
+  ),
+  row(
+    'vertex-openai',
+    'Google Vertex AI, open models',
+    'https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}/endpoints/openapi',
+    [],
+    { aliases: ['vertex_ai-openai_models'], auth: 'google_service_account', ...OLD },
+  ),
+  row(
+    'azure',
+    'Azure OpenAI',
+    'https://{account}.openai.azure.com/openai/v1',
+    ['AZURE_OPENAI_API_KEY', 'AZURE_API_KEY'],
+    {
+      aliases: ['azure_openai', 'azure-openai'],
+      auth: 'header:api-key',
+      accountEnv: ['AZURE_OPENAI_RESOURCE'],
+    },
+  ),
+];
+
+const LARGE: readonly CatalogueRow[] = [
+  row('openai', 'OpenAI', 'https://api.openai.com/v1', 'OPENAI_API_KEY', {
+    families: OPENAI_FAMILIES,
+    example: 'gpt-4o-mini',
+  }),
+  row('anthropic', 'Anthropic', 'https://api.anthropic.com/v1', 'ANTHROPIC_API_KEY', {
+    dialect: 'anthropic',
+    auth: 'header:x-api-key',
+    families: ['claude-*'],
+    example: 'claude-haiku-4-5',
+  }),
+  row('groq', 'Groq', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY', {
+    quirks: ['no_developer_role'],
+    example: 'llama-3.1-8b-instant',
+  }),
+  row('mistral', 'Mistral AI', 'https://api.mistral.ai/v1', 'MISTRAL_API_KEY', {
+    aliases: ['mistralai'],
+    usageInStream: false,
+    quirks: [
+      'old_max_tokens',
+      'random_seed',
+      'any_tool',
+      'no_developer_role',
+      'no_responses',
+      'short_call_ids',
+    ],
+    families: MISTRAL_FAMILIES,
+    example: 'mistral-small-latest',
+  }),
+  row('deepseek', 'DeepSeek', 'https://api.deepseek.com/v1', 'DEEPSEEK_API_KEY', {
+    ...THINKING,
+    families: ['deepseek-*'],
+    example: 'deepseek-chat',
+  }),
+  row(
+    'gemini',
+    'Google Gemini',
+    'https://generativelanguage.googleapis.com/v1beta',
+    ['GEMINI_API_KEY', 'GOOGLE_API_KEY'],
+    {
+      aliases: ['google'],
+      dialect: 'gemini',
+      auth: 'header:x-goog-api-key',
+      families: ['gemini-*'],
+      example: 'gemini-flash-latest',
+    },
+  ),
+  row('xai', 'xAI', 'https://api.x.ai/v1', 'XAI_API_KEY', { families: ['grok-*'], example: 'grok-4-latest' }),
+  row('cohere', 'Cohere', 'https://api.cohere.com', ['COHERE_API_KEY', 'CO_API_KEY'], {
+    aliases: ['cohere_chat'],
+    dialect: 'cohere',
+    families: ['command-*', 'embed-*', 'rerank-*'],
+    example: 'command-r7b-12-2024',
+  }),
+];
+
+const OPENAI_COMPATIBLE: readonly CatalogueRow[] = [
+  row('openrouter', 'OpenRouter', 'https://openrouter.ai/api/v1', 'OPENROUTER_API_KEY', {
+    example: 'openrouter/auto',
+  }),
+  row('together', 'Together AI', 'https://api.together.xyz/v1', ['TOGETHER_API_KEY', 'TOGETHERAI_API_KEY'], {
+    aliases: ['together_ai', 'togetherai'],
+    ...OLD,
+  }),
+  row('fireworks', 'Fireworks AI', 'https://api.fireworks.ai/inference/v1', 'FIREWORKS_API_KEY', {
+    aliases: ['fireworks_ai', 'fireworks-ai'],
+    families: ['accounts/fireworks/*'],
+    ...OLD,
+  }),
+  row('cerebras', 'Cerebras', 'https://api.cerebras.ai/v1', 'CEREBRAS_API_KEY', {
+    usageInStream: false,
+    quirks: ['no_developer_role', 'no_responses'],
+    example: 'gpt-oss-120b',
+  }),
+  row(
+    'perplexity',
+    'Perplexity',
+    'https://api.perplexity.ai',
+    ['PERPLEXITY_API_KEY', 'PERPLEXITYAI_API_KEY'],
+    { ...OLD, usageInStream: false, families: ['sonar', 'sonar-*'], example: 'sonar' },
+  ),
+  row(
+    'nvidia',
+    'NVIDIA NIM',
+    'https://integrate.api.nvidia.com/v1',
+    ['NVIDIA_API_KEY', 'NVIDIA_NIM_API_KEY'],
+    { aliases: ['nvidia_nim'], ...OLD },
+  ),
+  row('moonshot', 'Moonshot AI', 'https://api.moonshot.ai/v1', 'MOONSHOT_API_KEY', {
+    aliases: ['moonshotai'],
+    quirks: ['old_max_tokens', 'no_developer_role', 'no_responses', 'string_content', 'takes_reasoning'],
+    families: ['kimi-*', 'moonshot-*'],
+    example: 'kimi-latest',
+  }),
+  row('zai', 'Z.AI', 'https://api.z.ai/api/paas/v4', 'ZAI_API_KEY', { ...THINKING, families: ['glm-*'] }),
+  row('minimax', 'MiniMax', 'https://api.minimax.io/v1', 'MINIMAX_API_KEY', {
+    ...OLD,
+    families: ['MiniMax-*'],
+  }),
+  row(
+    'dashscope',
+    'Alibaba DashScope',
+    'https://dashscope.aliyuncs.com/compatible-mode/v1',
+    'DASHSCOPE_API_KEY',
+    {
+      aliases: ['qwen_ai_platform', 'alibaba'],
+      families: ['qwen-*', 'qwen2*', 'qwen3*'],
+      example: 'qwen-plus',
+      ...OLD,
+    },
+  ),
+  row('sambanova', 'SambaNova', 'https://api.sambanova.ai/v1', 'SAMBANOVA_API_KEY', OLD),
+  row('deepinfra', 'DeepInfra', 'https://api.deepinfra.com/v1/openai', 'DEEPINFRA_API_KEY', OLD),
+  row('hyperbolic', 'Hyperbolic', 'https://api.hyperbolic.xyz/v1', 'HYPERBOLIC_API_KEY', OLD),
+  row('baseten', 'Baseten', 'https://inference.baseten.co/v1', 'BASETEN_API_KEY', OLD),
+  row('nscale', 'Nscale', 'https://inference.api.nscale.com/v1', 'NSCALE_API_KEY', OLD),
+  row('friendli', 'FriendliAI', 'https://api.friendli.ai/serverless/v1', 'FRIENDLI_TOKEN', {
+    aliases: ['friendliai'],
+    ...OLD,
+  }),
+  row('featherless', 'Featherless AI', 'https://api.featherless.ai/v1', 'FEATHERLESS_AI_API_KEY', {
+    aliases: ['featherless_ai'],
+    ...OLD,
+  }),
+  row('chutes', 'Chutes', 'https://llm.chutes.ai/v1', 'CHUTES_API_KEY', OLD),
+  row('huggingface', 'Hugging Face', 'https://router.huggingface.co/v1', 'HUGGINGFACE_API_KEY', OLD),
+  row(
+    'vercel',
+    'Vercel AI Gateway',
+    'https://ai-gateway.vercel.sh/v1',
+    ['VERCEL_AI_GATEWAY_API_KEY', 'AI_GATEWAY_API_KEY'],
+    { aliases: ['vercel_ai_gateway'] },
+  ),
+];
+
+const LOCAL_SERVERS: readonly CatalogueRow[] = [
+  row('ollama', 'Ollama', 'http://127.0.0.1:11434', [], {
+    ...LOCAL,
+    aliases: ['ollama_chat'],
+    dialect: 'ollama',
+  }),
+  row('lm_studio', 'LM Studio', 'http://127.0.0.1:1234/v1', [], { ...LOCAL, aliases: ['lmstudio'] }),
+  row('vllm', 'vLLM', 'http://127.0.0.1:8000/v1', [], { ...LOCAL, aliases: ['hosted_vllm'] }),
+];
+
+/** In the order in which found ones are listed. */
+export const CERTAIN: readonly CatalogueRow[] = [...LARGE, ...CLOUDS, ...OPENAI_COMPATIBLE, ...LOCAL_SERVERS];

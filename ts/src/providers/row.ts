@@ -1,0 +1,101 @@
+/** What is known of a provider, and the words it is said with. */
+
+/** Wire formats that providers are spoken to in. */
+export const DIALECTS = [
+  'openai',
+  'openai_responses',
+  'anthropic',
+  'gemini',
+  'vertex',
+  'bedrock',
+  'cohere',
+  'ollama',
+  'azure',
+] as const;
+
+/**
+ * A wire format. `openai_responses` is OpenAI's where chats are held over the Responses API only, `azure` OpenAI's on
+ * Azure's paths by deployment, with an API version.
+ */
+export type Dialect = (typeof DIALECTS)[number];
+
+/** Peculiarities of a provider within its dialect, each with what the gateway does about it. */
+export const QUIRKS = {
+  old_max_tokens: 'sends `max_tokens`, not `max_completion_tokens`',
+  no_stream_options: 'sends no `stream_options`',
+  random_seed: 'sends `seed` as `random_seed`',
+  any_tool: 'asks for a required tool with `any`',
+  no_developer_role: 'sends `developer` messages as `system`',
+  no_parallel_tool_calls: 'sends no `parallel_tool_calls`',
+  adaptive_thinking: 'asks for reasoning by effort, not by a budget of tokens, and sends no temperature',
+  no_output_format: 'asks for structured output with a forced tool',
+  thinking_level: 'asks for reasoning by level, not by a budget of tokens',
+  no_call_ids: 'sends no ids of function calls',
+  string_content: 'joins the parts of a text message into one string',
+  short_call_ids: 'sends ids of tool calls as nine letters or digits',
+  no_responses: 'translates requests of the Responses API to chat completions',
+  takes_reasoning: 'sends back the reasoning that earlier answers came with',
+  cache_breakpoints: 'sends `prompt_cache_breakpoint`',
+} as const;
+
+/** One peculiarity. */
+export type Quirk = keyof typeof QUIRKS;
+
+/** Parts of an address that differ by account, written `{region}` in it. */
+export type AddressPart = 'region' | 'project' | 'location' | 'account';
+
+/** One provider. */
+export interface CatalogueRow {
+  /** Name in the config and in front of a model name: `groq/llama-3.3-70b-versatile`. */
+  readonly name: string;
+  readonly title: string;
+  /** Further names it is known by. */
+  readonly aliases: readonly string[];
+  readonly dialect: Dialect;
+  /** The API's own path (`/chat/completions`) is appended. May hold {@link AddressPart}s in braces. */
+  readonly baseUrl: string;
+  /** As in the config: `bearer`, `none`, `header:NAME`, `query:NAME`, or a way to fetch credentials. */
+  readonly auth: string;
+  /** Environment variables that hold a key, the most usual first; empty where none is known to be usual. */
+  readonly env: readonly string[];
+  /** Environment variables that hold the account's part of the address. */
+  readonly accountEnv: readonly string[];
+  /** Whether a key in the environment is enough to use it when the config names no providers. */
+  readonly discovered: boolean;
+  /** Whether `stream_options.include_usage` may be asked of it. */
+  readonly usageInStream: boolean;
+  readonly quirks: readonly Quirk[];
+  /** Exact names and patterns of models that are this provider's own, served without a prefix. */
+  readonly families: readonly string[];
+  /** A small model to try the provider with; absent where none is certain to stay. */
+  readonly example?: string;
+}
+
+/** What a row says besides name, title, address and variables. */
+export type Facts = Partial<Omit<CatalogueRow, 'name' | 'title' | 'baseUrl' | 'env'>>;
+
+/** A row with the usual facts where none are given: OpenAI's dialect, a bearer key, found by its variable. */
+export function row(
+  name: string,
+  title: string,
+  baseUrl: string,
+  env: string | readonly string[],
+  facts: Facts = {},
+): CatalogueRow {
+  const variables = typeof env === 'string' ? [env] : env;
+  return {
+    name,
+    title,
+    baseUrl,
+    env: variables,
+    aliases: [],
+    dialect: 'openai',
+    auth: 'bearer',
+    accountEnv: [],
+    discovered: variables.length > 0,
+    usageInStream: true,
+    quirks: [],
+    families: [],
+    ...facts,
+  };
+}
