@@ -207,7 +207,7 @@ fn write_block(part: &Part<'_>, out: &mut Out<'_>) {
 }
 
 /// The texts as one, with a blank line between them.
-pub(super) fn joined<'t>(texts: &[&Text<'t>]) -> Text<'t> {
+pub(crate) fn joined<'t>(texts: &[&Text<'t>]) -> Text<'t> {
     let mut all = Text::default();
     for (index, text) in texts.iter().enumerate() {
         if index > 0 {

@@ -38,6 +38,7 @@ pub use tools::mapped_name;
 pub use usage::read_usage;
 
 pub(crate) use error::{read_any_error, shortened};
+pub(crate) use message_out::joined;
 
 use crate::exchange::{Finish, Text};
 
