@@ -62,16 +62,18 @@ fn has_scheme(target: &[u8], scheme: &[u8]) -> bool {
 /// Length of the path at the start of `rest`, which ends at a question mark or with `rest`.
 #[inline]
 fn path_len(rest: &[u8]) -> Result<usize, HeadError> {
-    let (mut at, mut slashes, mut in_name) = (0, 0, false);
+    let (mut at, mut segment, mut in_name) = (0, 0, false);
     while let Some(&byte) = rest.get(at) {
         at += match byte {
             byte if is(byte, PATH) => 1,
-            b'/' if !in_name && !starts_bad_segment(&rest[at + 1..]) => {
-                slashes += 1;
+            b'/' if !starts_bad_segment(&rest[at + 1..])
+                && !(in_name && ends_with_name(&rest[..segment])) =>
+            {
+                (segment, in_name) = (at + 1, false);
                 1
             }
             b'.' => 1,
-            b'%' if slashes == MODEL_SLASHES && is_slash_in_name(rest, at) => {
+            b'%' if is_slash_in_name(rest, segment, at) => {
                 in_name = true;
                 3
             }
@@ -100,17 +102,21 @@ fn starts_with_escaped_slash(rest: &[u8]) -> bool {
     matches!(rest, [b'%', b'2', b'f' | b'F', ..])
 }
 
-/// The path whose last segment is the name of a model. Names hold slashes, and clients escape them.
-const MODEL: &[u8] = b"/v1/models/";
+/// The segments before which the name of a model stands. Names hold slashes, and clients escape them.
+const BEFORE_MODEL: [&[u8]; 3] = [b"/models/", b"/model/", b"/deployments/"];
 
-/// Slashes of [`MODEL`]: so many lie before its last segment, and no more.
-const MODEL_SLASHES: usize = 3;
-
-/// Whether an escaped slash stands at `at` and may: within the last segment of [`MODEL`]. The path keeps it escaped, so
-/// whoever routes by it sees one segment; only the look-up of the name decodes it.
+/// Whether an escaped slash stands at `at` and may: within a segment, begun at `segment`, that is the name of a model. The
+/// path keeps it escaped, so whoever routes by it sees one segment; only the look-up of the name decodes it.
 #[cold]
-fn is_slash_in_name(path: &[u8], at: usize) -> bool {
-    starts_with_escaped_slash(&path[at..]) && path.starts_with(MODEL) && !starts_bad_segment(&path[at + 3..])
+fn is_slash_in_name(path: &[u8], segment: usize, at: usize) -> bool {
+    starts_with_escaped_slash(&path[at..])
+        && BEFORE_MODEL.iter().any(|before| path[..segment].ends_with(before))
+        && !starts_bad_segment(&path[at + 3..])
+}
+
+/// Whether the name that follows `path` is its last segment: behind the names in other paths comes what to do with them.
+fn ends_with_name(path: &[u8]) -> bool {
+    path.ends_with(BEFORE_MODEL[0])
 }
 
 /// Length of the escaped character at the start of `rest`, where escaping it was right: a byte of ASCII that may not

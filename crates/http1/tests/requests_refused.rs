@@ -216,7 +216,7 @@ const PATHS: &[&str] = &[
     "/v1/models/a%5cb",
     "/v1/models/a%252fb",
     "/v1/modelsx/a%2fb",
-    "/v2/models/a%2fb",
+    "/v2/engines/a%2fb",
     "/v1%5cmodels",
     "/v1%5Cmodels",
     "/v1\\models",

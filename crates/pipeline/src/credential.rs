@@ -24,7 +24,7 @@ pub fn find_credential<'b>(head: &RequestHead, bytes: &'b [u8]) -> Result<Option
             continue;
         }
         for value in head.fields().all(bytes, known) {
-            let key = if known == Known::Authorization { bearer(value) } else { Some(value) };
+            let key = if known == Known::Authorization { of_authorization(value) } else { Some(value) };
             let key = key
                 .filter(|key| !key.is_empty() && key.len() <= MAX_KEY_BYTES)
                 .ok_or(CredentialError::Malformed)?;
@@ -35,6 +35,25 @@ pub fn find_credential<'b>(head: &RequestHead, bytes: &'b [u8]) -> Result<Option
         }
     }
     Ok(found)
+}
+
+/// The key in the query of a request of Gemini's dialect, whose clients may send it as `?key=`.
+#[must_use]
+pub fn find_query_key(query: &str) -> Option<&[u8]> {
+    let key = query.split('&').find_map(|parameter| parameter.strip_prefix("key="))?;
+    (!key.is_empty() && key.len() <= MAX_KEY_BYTES).then_some(key.as_bytes())
+}
+
+fn of_authorization(value: &[u8]) -> Option<&[u8]> {
+    bearer(value).or_else(|| aws_access_key(value))
+}
+
+/// The access key id of an AWS signature (`AWS4-HMAC-SHA256 Credential=ID/DATE/…`). Clients of Bedrock can send no other
+/// credential, so the virtual key goes there; the signature itself has nothing here that it could be checked against.
+fn aws_access_key(value: &[u8]) -> Option<&[u8]> {
+    let credential = value.strip_prefix(b"AWS4-HMAC-SHA256 Credential=")?;
+    let end = credential.iter().position(|byte| *byte == b'/')?;
+    Some(&credential[..end])
 }
 
 /// The token of `Bearer TOKEN`; the scheme's name is case-insensitive (RFC 9110, 11.1).
@@ -71,6 +90,10 @@ mod tests {
             ("authorization: Basic k1\r\n", Err(CredentialError::Malformed)),
             ("authorization: Bearer\r\n", Err(CredentialError::Malformed)),
             ("x-api-key:\r\n", Err(CredentialError::Malformed)),
+            (
+                "authorization: AWS4-HMAC-SHA256 Credential=k1/20261124/us/bedrock/aws4_request\r\n",
+                Ok(Some("k1")),
+            ),
         ];
         for (headers, expected) in cases {
             assert_eq!(find(headers), expected.map(|key| key.map(String::from)), "{headers:?}");

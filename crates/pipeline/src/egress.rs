@@ -4,10 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use sluice_dialects::json::json_escaped;
-use sluice_types::{Auth, Provider, ProviderTimeouts, Route, Target};
+use sluice_dialects::wire::Quirks;
+use sluice_types::{Auth, Dialect, Provider, ProviderTimeouts, Target};
 
+use crate::base_url::BaseUrl;
+use crate::heads::{Head, Heads};
+use crate::lanes::Upstream;
 use crate::plan::PlanError;
 use crate::registry::TargetState;
+use crate::signer::Signer;
 
 /// Whether the connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +30,12 @@ pub struct ProviderPlan {
     pub id: u32,
     /// Name in the config.
     pub name: Box<str>,
+    /// Wire format.
+    pub dialect: Dialect,
+    /// What is special about it.
+    pub quirks: Quirks,
+    /// Most tokens to ask for where its dialect demands a limit and nothing else gives one.
+    pub default_max_tokens: u32,
     /// Plain or TLS.
     pub scheme: Scheme,
     /// Host to resolve, and the name TLS verifies.
@@ -53,7 +64,8 @@ pub struct CredentialPlan {
     pub id: u32,
     /// The plain key, to mask it where a provider echoes it; empty where there is none.
     secret: Box<str>,
-    heads: Vec<(Route, Box<[u8]>)>,
+    heads: Heads,
+    signer: Option<Signer>,
 }
 
 impl fmt::Debug for CredentialPlan {
@@ -63,10 +75,16 @@ impl fmt::Debug for CredentialPlan {
 }
 
 impl CredentialPlan {
-    /// Request line and fixed headers for a route, each line ended, the head still open.
+    /// Request line and fixed headers for a call; `None` where the provider does not offer it.
     #[must_use]
-    pub fn head(&self, route: Route) -> &[u8] {
-        self.heads.iter().find(|(of, _)| *of == route).map_or(&[], |(_, head)| head)
+    pub fn head(&self, call: Upstream) -> Option<&Head> {
+        self.heads.of(call)
+    }
+
+    /// What signs each request, where the provider wants that.
+    #[must_use]
+    pub fn signer(&self) -> Option<&Signer> {
+        self.signer.as_ref()
     }
 
     /// The plain key, for masking only.
@@ -98,6 +116,12 @@ pub struct TargetPlan {
     pub provider: u32,
     /// Name at the provider.
     pub upstream_name: UpstreamName,
+    /// Name at the provider where it is a fixed one, plain.
+    pub fixed_name: Option<Box<str>>,
+    /// What is special about the model there.
+    pub quirks: Quirks,
+    /// Most tokens the model can generate.
+    pub max_output_tokens: Option<u32>,
     /// Share of its tier.
     pub weight: u32,
     /// Its breaker.
@@ -111,17 +135,24 @@ impl TargetPlan {
             Some("*") => UpstreamName::Star,
             Some(name) => UpstreamName::Fixed(json_escaped(name).into()),
         };
-        Self { id: target.id, model_id, provider, upstream_name, weight: target.weight, state }
+        let fixed_name = target.upstream_model.as_deref().filter(|name| *name != "*").map(Into::into);
+        Self {
+            id: target.id,
+            model_id,
+            provider,
+            upstream_name,
+            fixed_name,
+            quirks: Quirks::of(&target.quirks),
+            max_output_tokens: target.max_output_tokens,
+            weight: target.weight,
+            state,
+        }
     }
 }
 
-/// Routes a provider of OpenAI's dialect serves, with the path under its base URL.
-const OPENAI_PATHS: [(Route, &str); 4] = [
-    (Route::Chat, "/chat/completions"),
-    (Route::Completions, "/completions"),
-    (Route::Embeddings, "/embeddings"),
-    (Route::Responses, "/responses"),
-];
+/// What is asked for where a dialect demands a limit, the client gave none and nothing is known of the model: what the
+/// smallest model still sold can generate.
+const DEFAULT_MAX_TOKENS: u32 = 4_096;
 
 impl ProviderPlan {
     pub(crate) fn compile(provider: &Provider, at: usize) -> Result<Self, PlanError> {
@@ -139,6 +170,9 @@ impl ProviderPlan {
         Ok(Self {
             id: provider.id,
             name: provider.name.as_str().into(),
+            dialect: provider.dialect,
+            quirks: Quirks::of(&provider.quirks),
+            default_max_tokens: provider.default_max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
             scheme: url.scheme,
             host: url.host.into(),
             port: url.port,
@@ -159,8 +193,10 @@ fn compile_credentials(
     path: &str,
 ) -> Result<Vec<CredentialPlan>, PlanError> {
     let fixed = fixed_headers(provider, path)?;
+    let heads = |headers: &str, query: &str| Heads::render(provider, url, headers, query);
     if provider.auth == Auth::None {
-        return Ok(vec![CredentialPlan { id: 0, secret: "".into(), heads: heads(url, &fixed) }]);
+        let heads = heads(&fixed, "");
+        return Ok(vec![CredentialPlan { id: 0, secret: "".into(), heads, signer: None }]);
     }
     if provider.keys.iter().all(|key| key.weight == 0) {
         return Err(PlanError::new(
@@ -171,22 +207,30 @@ fn compile_credentials(
     }
     let compile = |(nth, key): (usize, &sluice_types::ProviderKey)| {
         let secret = key.secret.expose();
+        let path = format!("{path}.keys[{nth}].secret");
         if !is_header_value(secret) || secret.is_empty() {
-            let path = format!("{path}.keys[{nth}].secret");
             return Err(PlanError::new(&path, "bad_secret", "a key must be printable and on one line"));
         }
         let credential = match &provider.auth {
-            Auth::Header { name } => format!("{name}: {secret}\r\n"),
-            _ => format!("authorization: Bearer {secret}\r\n"),
+            Auth::Header { name } => heads(&format!("{fixed}{name}: {secret}\r\n"), ""),
+            Auth::Query { name } => {
+                heads(&fixed, &format!("{name}={}", crate::heads::percent_encoded(secret)))
+            }
+            Auth::AwsSigV4 { region, service } => {
+                let signer = Signer::new(secret, region, service, &url.authority)
+                    .map_err(|why| PlanError::new(&path, "bad_secret", why))?;
+                let (id, secret, heads) = (key.id, signer.secret().into(), heads(&fixed, ""));
+                return Ok(CredentialPlan { id, secret, heads, signer: Some(signer) });
+            }
+            _ => heads(&format!("{fixed}authorization: Bearer {secret}\r\n"), ""),
         };
-        let heads = heads(url, &format!("{fixed}{credential}"));
-        Ok(CredentialPlan { id: key.id, secret: secret.into(), heads })
+        Ok(CredentialPlan { id: key.id, secret: secret.into(), heads: credential, signer: None })
     };
     provider.keys.iter().enumerate().map(compile).collect()
 }
 
 fn fixed_headers(provider: &Provider, path: &str) -> Result<String, PlanError> {
-    if let Auth::Header { name } = &provider.auth
+    if let Auth::Header { name } | Auth::Query { name } = &provider.auth
         && !is_header_name(name)
     {
         return Err(PlanError::new(&format!("{path}.auth.name"), "bad_header", "expected a header name"));
@@ -220,18 +264,6 @@ const OWNED_HEADERS: [&str; 9] = [
     "x-sluice-via",
 ];
 
-fn heads(url: &BaseUrl, headers: &str) -> Vec<(Route, Box<[u8]>)> {
-    // `identity`, since usage is read from the answer; a provider that compresses all the same is passed through.
-    let render = |path: &str| {
-        let (prefix, authority) = (&url.prefix, &url.authority);
-        format!(
-            "POST {prefix}{path} HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\n\
-             accept: */*\r\naccept-encoding: identity\r\n{headers}"
-        )
-    };
-    OPENAI_PATHS.iter().map(|(route, path)| (*route, render(path).into_bytes().into())).collect()
-}
-
 fn is_header_name(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
@@ -239,87 +271,4 @@ fn is_header_name(name: &str) -> bool {
 
 fn is_header_value(value: &str) -> bool {
     value.bytes().all(|b| (0x20..0x7f).contains(&b))
-}
-
-/// The parts of a base URL.
-struct BaseUrl {
-    scheme: Scheme,
-    host: String,
-    port: u16,
-    authority: String,
-    prefix: String,
-}
-
-impl BaseUrl {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        let (scheme, rest) = if let Some(rest) = text.strip_prefix("https://") {
-            (Scheme::Https, rest)
-        } else if let Some(rest) = text.strip_prefix("http://") {
-            (Scheme::Http, rest)
-        } else {
-            return Err("expected a URL that begins with http:// or https://");
-        };
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if !path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'\\')) {
-            return Err("expected a path without query, fragment or white space");
-        }
-        let (host, port) = split_authority(authority, scheme)?;
-        Ok(Self {
-            scheme,
-            host,
-            port,
-            authority: authority.into(),
-            prefix: path.trim_end_matches('/').into(),
-        })
-    }
-}
-
-fn split_authority(authority: &str, scheme: Scheme) -> Result<(String, u16), &'static str> {
-    let default = if scheme == Scheme::Https { 443 } else { 80 };
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, rest)) => (host, rest.strip_prefix(':')),
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        },
-    };
-    let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':');
-    if host.is_empty() || !host.bytes().all(is_host) {
-        return Err("expected a host name or address, without credentials");
-    }
-    let port = port.map_or(Ok(default), str::parse).map_err(|_| "expected a port from 1 to 65535")?;
-    if port == 0 {
-        return Err("expected a port from 1 to 65535");
-    }
-    Ok((host.into(), port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base_urls() {
-        let good = [
-            ("https://api.openai.com/v1", "api.openai.com", 443, "/v1"),
-            ("http://127.0.0.1:9000", "127.0.0.1", 9000, ""),
-            ("http://[::1]:80/a/b/", "::1", 80, "/a/b"),
-        ];
-        for (text, host, port, prefix) in good {
-            let url = BaseUrl::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"));
-            assert_eq!((url.host.as_str(), url.port, url.prefix.as_str()), (host, port, prefix));
-        }
-        let bad = [
-            "ftp://x",
-            "https://",
-            "http://u:p@h/",
-            "http://h:0",
-            "http://h:x",
-            "http://h/a?b",
-            "http://h/a b",
-        ];
-        for text in bad {
-            assert!(BaseUrl::parse(text).is_err(), "{text}");
-        }
-    }
 }

@@ -4,21 +4,28 @@
 //! Absent by design: sockets, timers, randomness and clocks (they come in as arguments), and any change to a plan
 //! after it was compiled. Counters and breakers live in the [`Registry`] and outlive plans.
 
+mod base_url;
 mod credential;
 mod egress;
+mod heads;
 mod keys;
+mod lanes;
 mod models;
 mod names;
 mod plan;
 mod registry;
 mod routes;
+mod signer;
 pub mod sigv4;
 
-pub use credential::{CredentialError, find_credential};
+pub use credential::{CredentialError, find_credential, find_query_key};
 pub use egress::{CredentialPlan, ProviderPlan, Scheme, TargetPlan, UpstreamName};
+pub use heads::{Head, percent_decoded, percent_encode_into, percent_encoded};
 pub use keys::{Digest, KeyPlan, KeyTable, digest_of};
+pub use lanes::{Lane, Task, Upstream, chat_call, chat_wire, lane, offers, task_of, wire_of};
 pub use models::{ModelMatch, ModelPlan, ModelTable};
 pub use names::NamePattern;
 pub use plan::{Plan, PlanError, compile};
 pub use registry::{Registry, TargetState};
-pub use routes::{RouteMatch, match_route};
+pub use routes::{Call, ModelsShape, RouteMatch, match_route};
+pub use signer::Signer;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sluice_types::Model;
+use sluice_types::{Model, ModelInfo};
 
 use crate::names::NamePattern;
 use crate::plan::PlanError;
@@ -18,6 +18,8 @@ pub struct ModelPlan {
     pub aliases: Vec<Box<str>>,
     /// Indexes into [`crate::Plan::targets`], grouped by tier, the preferred tier first.
     pub tiers: Vec<Vec<u32>>,
+    /// What is known of it.
+    pub info: ModelInfo,
     pattern: NamePattern,
 }
 
@@ -93,6 +95,7 @@ impl ModelTable {
             name: model.name.as_str().into(),
             aliases,
             tiers,
+            info: model.info.clone().unwrap_or_default(),
             pattern,
         });
         Ok(())

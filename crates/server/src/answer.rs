@@ -4,6 +4,9 @@
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use sluice_dialects::exchange::ApiError;
+use sluice_dialects::wire::Wire;
+use sluice_pipeline::wire_of;
 use sluice_types::Route;
 
 use crate::refusal::Refusal;
@@ -66,6 +69,15 @@ pub(crate) fn push_own_headers(
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends what could not be translated, if anything.
+pub(crate) fn push_dropped(out: &mut Vec<u8>, dropped: &str) {
+    if !dropped.is_empty() {
+        out.extend_from_slice(b"x-sluice-dropped: ");
+        out.extend_from_slice(dropped.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
 /// Sends an error in the dialect of the route.
 pub(crate) async fn send_refusal(
     answer: &mut impl Answer,
@@ -76,9 +88,13 @@ pub(crate) async fn send_refusal(
     settlement.fail(refusal.kind);
     settlement.answer_begins(refusal.kind.status(), own);
     let mut body = Vec::with_capacity(256);
-    sluice_dialects::errors::openai_body(&mut body, refusal.kind, &refusal.message, refusal.param);
+    let wire = wire_of(settlement.route());
+    let error = write_refusal(wire, refusal, &mut body);
     let out = answer.begin(refusal.kind.status());
     out.extend_from_slice(b"content-type: application/json\r\n");
+    if let Some(error) = error {
+        push_error_headers(out, wire, &error);
+    }
     if let Some(seconds) = refusal.retry_after_s {
         out.extend_from_slice(format!("retry-after: {seconds}\r\n").as_bytes());
     }
@@ -97,6 +113,26 @@ pub(crate) async fn send_refusal(
     answer.send_head(BodyLength::Known(body.len() as u64), &body, true).await?;
     settlement.answer_ends();
     Ok(())
+}
+
+/// Appends an error's body; returns the error where it is not of OpenAI's dialect, whose errors need no more.
+fn write_refusal(wire: Wire, refusal: &Refusal, body: &mut Vec<u8>) -> Option<ApiError> {
+    if matches!(wire, Wire::OpenaiChat | Wire::OpenaiResponses) {
+        sluice_dialects::errors::openai_body(body, refusal.kind, &refusal.message, refusal.param);
+        return None;
+    }
+    let error = ApiError::own(refusal.kind, &refusal.message, refusal.param);
+    wire.write_error(&error, body);
+    Some(error)
+}
+
+/// Appends what a dialect says of an error in its head.
+pub(crate) fn push_error_headers(out: &mut Vec<u8>, wire: Wire, error: &ApiError) {
+    if wire == Wire::Bedrock {
+        out.extend_from_slice(b"x-amzn-errortype: ");
+        out.extend_from_slice(sluice_dialects::bedrock::error_type(error).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Sends a small JSON or text document of our own.
@@ -120,7 +156,17 @@ pub(crate) async fn send_document(
 
 /// Whether answers of this route may be streams.
 pub(crate) fn may_stream(route: Route) -> bool {
-    matches!(route, Route::Chat | Route::Completions | Route::Responses)
+    matches!(
+        route,
+        Route::Chat
+            | Route::Completions
+            | Route::Responses
+            | Route::Messages
+            | Route::StreamGenerateContent
+            | Route::ConverseStream
+            | Route::InvokeStream
+            | Route::CohereChat
+    )
 }
 
 fn hex(id: &[u8; 16]) -> [u8; 32] {

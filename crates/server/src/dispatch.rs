@@ -8,17 +8,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use sluice_dialects::json::quote_into;
-use sluice_dialects::openai::MAX_MODEL_BYTES;
 use sluice_limits::{FailureKind, Pass, pick_weighted};
-use sluice_pipeline::{ProviderPlan, TargetPlan, UpstreamName};
+use sluice_pipeline::{ProviderPlan, TargetPlan};
 use sluice_types::ErrorKind;
 
-use crate::answer::{Answer, push_decimal};
+use crate::answer::Answer;
 use crate::exchange::{Call, Exchange, estimate_prompt};
 use crate::hold::{self, Failure, Held, Source, Verdict};
 use crate::inflow::{Fault, Inflow};
 use crate::metrics::AttemptOutcome;
+use crate::outbound::{self, Egress, Outbound};
 use crate::pool::Lease;
 use crate::refusal::{Ended, Refusal};
 use crate::timers::shorter;
@@ -32,21 +31,12 @@ const MAX_TARGETS: usize = 64;
 /// Slices of a request sent at once: the head, and the body around what is spliced into it.
 const MAX_SLICES: usize = 9;
 
-/// Headers of the client that a provider may see. Everything else, credentials above all, stays here.
-const FORWARDED_HEADERS: [&str; 7] = [
-    "user-agent",
-    "openai-beta",
-    "idempotency-key",
-    "traceparent",
-    "tracestate",
-    "x-client-request-id",
-    "x-sluice-via",
-];
-
 /// A failed attempt, and how it looks to the client if no other target helps.
 struct Failed {
     outcome: AttemptOutcome,
     refusal: Refusal,
+    /// The target is to blame, not the request.
+    is_fault: bool,
 }
 
 /// Finds a target that answers. Returns with the answer held (see [`hold`]), nothing of it sent yet.
@@ -89,8 +79,10 @@ pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<
             }
             Err(Some(failed)) => {
                 cells.count_attempt(failed.outcome);
-                let now_ns = x.worker.monotonic_ns(Instant::now());
-                row.state.cooldown.record_failure(FailureKind::Fault, None, now_ns);
+                if failed.is_fault {
+                    let now_ns = x.worker.monotonic_ns(Instant::now());
+                    row.state.cooldown.record_failure(FailureKind::Fault, None, now_ns);
+                }
                 last = failed.refusal;
             }
         }
@@ -159,16 +151,21 @@ async fn attempt<A: Answer>(
     let provider = provider_of(&plan, target);
     let credential =
         pick_weighted(provider.credential_weights.iter().copied(), 0, x.worker.random()).unwrap_or(0);
+    let outbound = outbound::prepare(x, call, target, provider).map_err(unsent)?;
     let mut fresh_only = false;
     loop {
         let lease = lease(x, target, fresh_only).await?;
         let reused = lease.reused;
-        match send_and_await(x, call, target, credential, lease).await {
+        match send_and_await(x, call, target, &outbound, credential, lease).await {
             // The provider closed an idle connection just as we used it. Nothing was processed; once more, on a new one.
             Err(Fault::Broken(_)) if reused => fresh_only = true,
             Ok(inflow) => {
-                let from = Source { provider, secret: provider.credentials[credential].secret() };
-                return hold::hold(x, call, inflow, from).await.map_err(|fault| failed(fault, provider));
+                let from = Source {
+                    provider,
+                    secret: provider.credentials[credential].secret(),
+                    outbound: &outbound,
+                };
+                return hold::hold(x, inflow, from).await.map_err(|fault| failed(fault, provider));
             }
             Err(fault) => return Err(failed(fault, provider)),
         }
@@ -209,25 +206,20 @@ async fn send_and_await<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
     call: Call<'_>,
     target: &TargetPlan,
+    outbound: &Outbound,
     credential: usize,
     mut lease: Lease,
 ) -> Result<Inflow, Fault> {
     let plan = Rc::clone(x.plan);
     let provider = provider_of(&plan, target);
-    let model = match &target.upstream_name {
-        UpstreamName::AsSent => None,
-        UpstreamName::Fixed(quoted) => Some(&**quoted),
-        UpstreamName::Star => {
-            let mut scratch = [0; MAX_MODEL_BYTES];
-            let name = call.view.model(x.request.body(), &mut scratch);
-            quote_into(x.name, call.model.star_of(name));
-            Some(x.name.as_str())
-        }
-    };
-    let body = x.request.body();
-    let pieces = call.view.splices(body, model, provider.usage_in_stream);
-    let head = provider.credentials[credential].head(x.route);
-    render_head(x.egress, head, pieces.len_bytes(), x.head, &x.request.bytes, &x.worker.shared.instance);
+    let credential = &provider.credentials[credential];
+    let head = credential.head(outbound.call).ok_or(Fault::Invalid("it does not offer this API"))?;
+    outbound::write_name(x, call, target, head);
+    let to = Egress { target, provider, credential, head, outbound };
+    let (name, request) = (x.name.as_str(), &*x.request);
+    let pieces = outbound::body(request, x.translated, name, call, &to);
+    let instance = &x.worker.shared.instance;
+    outbound::render_head(x.egress, name, &pieces, x.head, &request.bytes, instance, &to);
     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
     let count = 1 + pieces.as_slices().len();
     slices[0] = IoSlice::new(x.egress);
@@ -272,38 +264,9 @@ async fn send_and_await<A: Answer>(
     }
 }
 
-/// Renders the head of the request: the credential's template, the length, and what is passed on from the client.
-fn render_head(
-    out: &mut Vec<u8>,
-    template: &[u8],
-    body_len: usize,
-    client: &sluice_http1::RequestHead,
-    client_bytes: &[u8],
-    instance: &str,
-) {
-    out.clear();
-    out.extend_from_slice(template);
-    out.extend_from_slice(b"content-length: ");
-    push_decimal(out, body_len as u64, 1);
-    out.extend_from_slice(b"\r\nx-sluice-via: ");
-    out.extend_from_slice(instance.as_bytes());
-    out.extend_from_slice(b"\r\n");
-    for field in client.fields().iter(client_bytes) {
-        if is_forwarded(field.name) {
-            let (name, value) = (field.name, field.value);
-            out.extend_from_slice(name);
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value);
-            out.extend_from_slice(b"\r\n");
-        }
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-fn is_forwarded(name: &[u8]) -> bool {
-    FORWARDED_HEADERS
-        .iter()
-        .any(|allowed| allowed.len() == name.len() && name.eq_ignore_ascii_case(allowed.as_bytes()))
+/// A request that could not be sent for reasons of its own.
+fn unsent(refusal: Refusal) -> Option<Failed> {
+    Some(Failed { outcome: AttemptOutcome::ClientError, refusal, is_fault: false })
 }
 
 /// Puts a fault into the terms of the breaker, the metrics and the client. The message names the provider by its name
@@ -330,5 +293,5 @@ fn failed(fault: Fault, provider: &ProviderPlan) -> Option<Failed> {
             format!("The provider `{name}` gave an unusable answer: {why}."),
         ),
     };
-    Some(Failed { outcome, refusal: Refusal::new(kind, message) })
+    Some(Failed { outcome, refusal: Refusal::new(kind, message), is_fault: true })
 }

@@ -3,19 +3,20 @@
 
 use std::rc::Rc;
 
-use sluice_dialects::openai::{self, Endpoint, MAX_MODEL_BYTES, RequestView};
+use sluice_dialects::openai::{MAX_MODEL_BYTES, RequestError};
 use sluice_http1::{RequestHead, ResponseHead};
 use sluice_limits::{LimitKind, Refusal as LimitRefusal};
-use sluice_pipeline::{ModelMatch, ModelPlan};
+use sluice_pipeline::{ModelMatch, ModelPlan, Task, task_of};
 use sluice_types::{ErrorKind, Route, Usage};
 
 use crate::answer::Answer;
 use crate::buffers::Buffer;
+use crate::call_view::{self, View, asked_model};
 use crate::refusal::{Ended, Refusal};
 use crate::settle::Settlement;
 use crate::timers::Timer;
 use crate::worker::{Worker, WorkerPlan};
-use crate::{dispatch, relay};
+use crate::{count_tokens, dispatch, relay};
 
 /// Bytes of JSON per token, for admission and where a provider reports no usage: between prose (4.2) and code (3.2).
 const BYTES_PER_TOKEN: u64 = 4;
@@ -62,36 +63,42 @@ pub(crate) struct Exchange<'x, 'w, A> {
     pub(crate) egress: &'x mut Vec<u8>,
     /// The model's name as it is sent there, where it is not a fixed one.
     pub(crate) name: &'x mut String,
+    /// The model the path names, without escapes; empty where the body names it.
+    pub(crate) path_model: &'x str,
+    /// The body in the provider's dialect, where that is another one.
+    pub(crate) translated: &'x mut Vec<u8>,
+    /// What of the request could not be translated, as the value of a header.
+    pub(crate) dropped: String,
 }
 
 /// Facts the later stages need of the request.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'p> {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) view: &'p RequestView,
+    pub(crate) view: &'p View,
     pub(crate) model: &'p ModelPlan,
 }
 
 /// Carries a request through to the end of its answer.
 pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), Ended> {
-    let endpoint = endpoint_of(x.route)?;
-    let view = openai::inspect(endpoint, x.request.body())
-        .map_err(|error| Refusal::new(ErrorKind::InvalidBody, error.message).with_param(error.param))?;
+    let view = call_view::inspect(x.route, x.request.body(), !x.path_model.is_empty()).map_err(bad_body)?;
     let plan = Rc::clone(x.plan);
     let model = {
         let mut scratch = [0; MAX_MODEL_BYTES];
-        find_model(&plan, x.settlement, view.model(x.request.body(), &mut scratch))?.model
+        let name = asked_model(&view, x.path_model, x.request.body(), &mut scratch);
+        find_model(&plan, x.settlement, name)?.model
     };
     x.settlement.set_model(model.id, x.request.body().len());
+    if task_of(x.route) == Task::Count && !count_tokens::is_counted(&plan, model, x.route) {
+        return count_tokens::estimate(x).await;
+    }
     admit(&mut x, &view)?;
-    let call = Call { endpoint, view: &view, model };
-    let inflow = dispatch::dispatch(&mut x, call).await?;
-    relay::relay(&mut x, call, inflow).await
+    let call = Call { view: &view, model };
+    let held = dispatch::dispatch(&mut x, call).await?;
+    relay::relay(&mut x, call, held).await
 }
 
-fn endpoint_of(route: Route) -> Result<Endpoint, Refusal> {
-    Endpoint::from_route(route)
-        .ok_or_else(|| Refusal::new(ErrorKind::UnknownRoute, "This path takes no request body."))
+fn bad_body(error: RequestError) -> Refusal {
+    Refusal::new(ErrorKind::InvalidBody, error.message).with_param(error.param)
 }
 
 /// The model a name leads to, if the caller's key may use it. Both failures look the same: a key learns nothing about
@@ -119,13 +126,13 @@ pub(crate) fn find_model<'p, 'n>(
 }
 
 /// Reserves what the request may use on the key's limits.
-fn admit<A>(x: &mut Exchange<'_, '_, A>, view: &RequestView) -> Result<(), Refusal> {
+fn admit<A>(x: &mut Exchange<'_, '_, A>, view: &View) -> Result<(), Refusal> {
     let input = x.request.body().len() as u64 / BYTES_PER_TOKEN;
     let input_tokens = u32::try_from(input).unwrap_or(u32::MAX);
     // Booked in the end only if the provider reports nothing; until it answers, nothing is known to have been used.
     let Some(key) = x.settlement.key() else { return Ok(()) };
     let key = x.plan.plan().keys.get(key);
-    let output_tokens = view.max_output_tokens.unwrap_or(0).saturating_mul(view.n);
+    let output_tokens = view.max_output_tokens().unwrap_or(0).saturating_mul(view.n());
     let reserve = u64::from(input_tokens).saturating_add(output_tokens);
     let now_ns = x.worker.monotonic_ns(x.settlement.latest());
     match key.state.admit(&key.limits, reserve, now_ns) {

@@ -139,7 +139,8 @@ impl Connection {
             }
         }
         let mut settlement = Settlement::begin(worker, Rc::clone(&plan), started);
-        let Scratch { request_head: head, response_head, out, egress, name } = &mut *scratch;
+        let Scratch { request_head: head, response_head, out, egress, name, path_model, translated } =
+            &mut *scratch;
         let bytes = std::mem::take(&mut self.input);
         let mut request = Request { bytes, body: head.head_len..head.head_len, decoded: None };
         let mut ahead = Buffer::default();
@@ -168,6 +169,8 @@ impl Connection {
             response_head,
             egress,
             name,
+            path_model,
+            translated,
             body: &mut body,
         };
         let outcome = handled.run().await;
@@ -403,6 +406,8 @@ struct Handling<'h, 'c, 'w> {
     response_head: &'h mut ResponseHead,
     egress: &'h mut Vec<u8>,
     name: &'h mut String,
+    path_model: &'h mut String,
+    translated: &'h mut Vec<u8>,
     body: &'h mut BodyState,
 }
 
@@ -412,7 +417,10 @@ impl Handling<'_, '_, '_> {
         let asked = gate::pass(worker, plan, self.head, &self.request.bytes, self.peer, self.settlement)
             .map_err(Ended::from)?;
         let route = match asked {
-            Asked::Call(route) => route,
+            Asked::Call(call) => {
+                gate::take_path_model(call, self.path_model);
+                call.route
+            }
             other => return models_api::answer(worker, plan, other, self.answer, self.settlement).await,
         };
         gate::check_content_type(self.head, &self.request.bytes)?;
@@ -438,6 +446,9 @@ impl Handling<'_, '_, '_> {
             upstream_head: self.response_head,
             egress: self.egress,
             name: self.name,
+            path_model: self.path_model,
+            translated: self.translated,
+            dropped: String::new(),
         };
         exchange::run(exchange).await
     }

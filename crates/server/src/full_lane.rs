@@ -199,8 +199,12 @@ async fn handle<'w>(
         Err(error) => return Err(fast_lane::head_refusal(error).into()),
     }
     let asked = gate::pass(worker, plan, &head, &bytes, peer, settlement)?;
+    let mut path_model = String::new();
     let route = match asked {
-        Asked::Call(route) => route,
+        Asked::Call(call) => {
+            gate::take_path_model(call, &mut path_model);
+            call.route
+        }
         other => return models_api::answer(worker, plan, other, answer, settlement).await,
     };
     gate::check_content_type(&head, &bytes)?;
@@ -224,6 +228,9 @@ async fn handle<'w>(
         upstream_head: &mut ResponseHead::new(),
         egress: &mut Vec::new(),
         name: &mut String::new(),
+        path_model: &path_model,
+        translated: &mut Vec::new(),
+        dropped: String::new(),
     };
     exchange::run(exchange).await
 }

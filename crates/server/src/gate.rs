@@ -3,8 +3,12 @@
 
 use std::net::IpAddr;
 
+use sluice_dialects::wire::Wire;
 use sluice_http1::{Known, RequestHead};
-use sluice_pipeline::{CredentialError, RouteMatch, digest_of, find_credential, match_route};
+use sluice_pipeline::{
+    Call, CredentialError, ModelsShape, RouteMatch, digest_of, find_credential, find_query_key, match_route,
+    percent_decoded, wire_of,
+};
 use sluice_types::{ErrorKind, Route};
 
 use crate::refusal::Refusal;
@@ -21,11 +25,11 @@ const MAX_HOPS: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked<'p> {
     /// Generate something from a body.
-    Call(Route),
+    Call(Call<'p>),
     /// The list of models.
-    ListModels,
+    ListModels(ModelsShape),
     /// One model.
-    GetModel(&'p str),
+    GetModel(&'p str, ModelsShape),
     /// Whether the process lives.
     Health,
     /// Whether it wants traffic.
@@ -45,9 +49,9 @@ pub(crate) fn pass<'b>(
     match found {
         RouteMatch::Health => return Ok(Asked::Health),
         RouteMatch::Ready => return Ok(Asked::Ready),
-        RouteMatch::Call(route) => settlement.set_route(route),
-        RouteMatch::ListModels => settlement.set_route(Route::Models),
-        RouteMatch::GetModel(_) => settlement.set_route(Route::Model),
+        RouteMatch::Call(call) => settlement.set_route(call.route),
+        RouteMatch::ListModels(_) => settlement.set_route(Route::Models),
+        RouteMatch::GetModel(..) => settlement.set_route(Route::Model),
         RouteMatch::WrongMethod(_) | RouteMatch::Unknown => {}
     }
     let caller = authenticate(worker, plan, head, bytes, peer, settlement)?;
@@ -56,17 +60,26 @@ pub(crate) fn pass<'b>(
     crate::fault::inject("gate", head, bytes);
     refuse_loops(head, bytes, &worker.shared.instance)?;
     match found {
-        RouteMatch::Call(route) => Ok(Asked::Call(route)),
-        RouteMatch::ListModels => Ok(Asked::ListModels),
-        RouteMatch::GetModel(name) => Ok(Asked::GetModel(name)),
+        RouteMatch::Call(call) => Ok(Asked::Call(call)),
+        RouteMatch::ListModels(shape) => Ok(Asked::ListModels(told_by_headers(shape, head, bytes))),
+        RouteMatch::GetModel(name, shape) => Ok(Asked::GetModel(name, told_by_headers(shape, head, bytes))),
         RouteMatch::Health => Ok(Asked::Health),
         RouteMatch::Ready => Ok(Asked::Ready),
         RouteMatch::WrongMethod(allow) => Err(wrong_method(allow)),
         RouteMatch::Unknown => Err(Refusal::new(
             ErrorKind::UnknownRoute,
-            "No such path. This gateway serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses \
-             and /v1/models.",
+            "No such path. This gateway serves the paths of OpenAI (/v1/chat/completions, /v1/responses, \
+             /v1/embeddings, /v1/models, …), Anthropic (/v1/messages), Gemini (/v1beta/models/…:generateContent), \
+             Bedrock (/model/…/converse) and Cohere (/v2/chat, /v2/embed, /v2/rerank).",
         )),
+    }
+}
+
+/// OpenAI and Anthropic have the same path for their models; clients of Anthropic name its version.
+fn told_by_headers(shape: ModelsShape, head: &RequestHead, bytes: &[u8]) -> ModelsShape {
+    match shape {
+        ModelsShape::Openai if head.known(bytes, Known::AnthropicVersion).is_some() => ModelsShape::Anthropic,
+        shape => shape,
     }
 }
 
@@ -94,6 +107,7 @@ fn authenticate(
         }
         Err(CredentialError::Malformed) => Some(&[][..]),
     };
+    let presented = presented.or_else(|| query_key(head, bytes, settlement));
     if !settings.require_key {
         // Clients send a key because they must; one that is known here brings its limits along, others mean nothing.
         let known =
@@ -118,6 +132,12 @@ fn authenticate(
     }
 }
 
+/// Clients of Gemini may send their key in the query; nobody else's is looked for there.
+fn query_key<'b>(head: &RequestHead, bytes: &'b [u8], settlement: &Settlement<'_>) -> Option<&'b [u8]> {
+    let is_gemini = wire_of(settlement.route()) == Wire::Gemini || head.path(bytes).starts_with("/v1beta/");
+    if is_gemini { find_query_key(head.query(bytes)?) } else { None }
+}
+
 /// A request that has been here before would come again for ever.
 fn refuse_loops(head: &RequestHead, bytes: &[u8], instance: &str) -> Result<(), Refusal> {
     let mut hops = 0;
@@ -133,6 +153,14 @@ fn refuse_loops(head: &RequestHead, bytes: &[u8], instance: &str) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Keeps the model that a path names beyond the life of the head's bytes.
+pub(crate) fn take_path_model(call: Call<'_>, into: &mut String) {
+    into.clear();
+    if let Some(model) = call.model {
+        into.push_str(&percent_decoded(model));
+    }
 }
 
 /// Refuses a body that says it is something other than JSON.

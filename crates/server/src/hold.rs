@@ -6,26 +6,35 @@
 
 use std::time::Instant;
 
-use sluice_dialects::errors::{http_error_of_event, redact_key};
-use sluice_dialects::openai::body::BodyTap;
-use sluice_dialects::openai::stream::{EventClass, StreamTap};
+use sluice_dialects::errors::redact_key;
+use sluice_dialects::openai::body::{BodyTap, OPENAI_USAGE, UsageShape};
+use sluice_dialects::openai::stream::EventClass;
 use sluice_dialects::openai::usage_at_end;
-use sluice_dialects::sse::{self, Data, EventBoundary};
+use sluice_dialects::wire::Malformed;
+use sluice_dialects::{anthropic, bedrock, cohere, gemini};
 use sluice_http1::{Known, ResponseHead};
 use sluice_limits::FailureKind;
-use sluice_pipeline::ProviderPlan;
+use sluice_pipeline::{ProviderPlan, Upstream};
 use sluice_types::Usage;
 
 use crate::answer::{Answer, may_stream};
 use crate::buffers::Buffer;
 use crate::content_coding;
-use crate::exchange::{Call, Exchange};
+use crate::exchange::Exchange;
+use crate::follow::{Boundary, Follow};
+use crate::hold_translated;
 use crate::inflow::{Fault, Inflow};
 use crate::metrics::AttemptOutcome;
+use crate::outbound::Outbound;
+use crate::stream_error::{StreamError, stream_error};
 use crate::timers::shorter;
+use crate::translated_stream::TranslatedStream;
 
 /// How much of a body is held before it is passed on in part.
-const HOLD_BYTES: usize = 64 << 10;
+pub(crate) const HOLD_BYTES: usize = 64 << 10;
+
+/// The media type of every document of ours.
+pub(crate) const JSON: &str = "application/json";
 
 /// An answer that is ready to be passed on, or given up.
 pub(crate) struct Held {
@@ -43,12 +52,16 @@ pub(crate) struct HeldHead {
     pub(crate) status: u16,
     /// Headers of the provider that do not fit the body any more.
     pub(crate) untrue: &'static [Known],
+    /// The body's media type, where it is another one than the provider's.
+    pub(crate) content_type: Option<&'static str>,
+    /// The name of an error that Bedrock's clients find in a header.
+    pub(crate) error_type: Option<&'static str>,
 }
 
 impl HeldHead {
     /// As the provider sent it.
     fn of(head: &ResponseHead) -> Self {
-        Self { status: head.status, untrue: &[] }
+        Self { status: head.status, untrue: &[], content_type: None, error_type: None }
     }
 }
 
@@ -60,7 +73,9 @@ pub(crate) enum HeldBody {
     /// outgrow the hold are few.
     Document { tap: Option<Box<BodyTap>>, usage: Option<Usage> },
     /// Passed on event by event.
-    Events { tap: StreamTap, boundary: EventBoundary },
+    Events { tap: Follow, boundary: Boundary },
+    /// Passed on event by event in another dialect.
+    Translated(Box<TranslatedStream>),
     /// In a content coding we cannot look into, or an error: passed on as it is.
     Opaque,
 }
@@ -94,33 +109,45 @@ pub(crate) struct Source<'p> {
     pub(crate) provider: &'p ProviderPlan,
     /// The plain key that was sent, to mask it where the provider repeats it.
     pub(crate) secret: &'p str,
+    /// How it was asked.
+    pub(crate) outbound: &'p Outbound,
 }
 
 /// Reads on until the answer is worth passing on.
 pub(crate) async fn hold<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
-    call: Call<'_>,
     inflow: Inflow,
     from: Source<'_>,
 ) -> Result<(Held, Verdict), Fault> {
+    if let Some(translation) = &from.outbound.translation {
+        return hold_translated::hold(x, inflow, from, translation).await;
+    }
     match x.upstream_head.status {
+        200..=299 if is_opaque(from.outbound.call) => Ok(not_looked_into(x, inflow)),
         200..=299 if is_event_stream(x.upstream_head, &inflow.bytes) && may_stream(x.route) => {
-            hold_stream(x, call, inflow, from).await
+            hold_stream(x, inflow, from).await
         }
         200..=299 if is_encoded(x.upstream_head, &inflow.bytes) => Ok(not_looked_into(x, inflow)),
-        200..=299 => hold_document(x, inflow, from.provider).await,
+        200..=299 => hold_document(x, inflow, from).await,
         300..=399 => Err(Fault::Invalid("the provider redirected the request, which is never followed")),
         _ => hold_error(x, inflow, from).await,
     }
 }
 
-fn is_event_stream(head: &ResponseHead, bytes: &[u8]) -> bool {
-    let content_type = head.known(bytes, Known::ContentType).unwrap_or_default();
-    content_type.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
-        && !is_encoded(head, bytes)
+/// Whether the answers to a call are in formats of their own: sound, or whatever a model of Bedrock speaks.
+fn is_opaque(call: Upstream) -> bool {
+    matches!(call, Upstream::Speech | Upstream::Invoke | Upstream::InvokeStream)
 }
 
-fn is_encoded(head: &ResponseHead, bytes: &[u8]) -> bool {
+/// Whether the head announces events, of either framing.
+pub(crate) fn is_event_stream(head: &ResponseHead, bytes: &[u8]) -> bool {
+    let content_type = head.known(bytes, Known::ContentType).unwrap_or_default();
+    let is =
+        |media: &[u8]| content_type.get(..media.len()).is_some_and(|start| start.eq_ignore_ascii_case(media));
+    (is(b"text/event-stream") || is(b"application/vnd.amazon.eventstream")) && !is_encoded(head, bytes)
+}
+
+pub(crate) fn is_encoded(head: &ResponseHead, bytes: &[u8]) -> bool {
     head.known(bytes, Known::ContentEncoding).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
 }
 
@@ -135,13 +162,14 @@ pub(crate) fn body_limit<A>(
 }
 
 /// Holds a body until it is whole or long enough.
-async fn read_held<A: Answer>(
+pub(crate) async fn read_held<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
     inflow: &mut Inflow,
     provider: &ProviderPlan,
+    most: usize,
 ) -> Result<(), Fault> {
     let began = inflow.last_read;
-    while !inflow.is_done() && inflow.bytes.len() < x.upstream_head.head_len + HOLD_BYTES {
+    while !inflow.is_done() && inflow.bytes.len() < x.upstream_head.head_len + most {
         if let Some(remaining) = inflow.remaining_length() {
             // One buffer of the right size instead of several doublings.
             let wanted = usize::try_from(remaining).unwrap_or(HOLD_BYTES).min(HOLD_BYTES);
@@ -162,7 +190,7 @@ fn not_looked_into<A>(x: &Exchange<'_, '_, A>, inflow: Inflow) -> (Held, Verdict
 }
 
 /// Refuses a body that is, or says it will be, longer than is passed on.
-fn check_length<A>(x: &Exchange<'_, '_, A>, inflow: &Inflow) -> Result<(), Fault> {
+pub(crate) fn check_length<A>(x: &Exchange<'_, '_, A>, inflow: &Inflow) -> Result<(), Fault> {
     let arrived = (inflow.bytes.len() - x.upstream_head.head_len) as u64;
     let length = arrived.saturating_add(inflow.remaining_length().unwrap_or(0));
     if length > x.plan.plan().settings.max_response_body_bytes {
@@ -174,21 +202,26 @@ fn check_length<A>(x: &Exchange<'_, '_, A>, inflow: &Inflow) -> Result<(), Fault
 async fn hold_document<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
     mut inflow: Inflow,
-    provider: &ProviderPlan,
+    from: Source<'_>,
 ) -> Result<(Held, Verdict), Fault> {
     check_length(x, &inflow)?;
-    read_held(x, &mut inflow, provider).await?;
+    read_held(x, &mut inflow, from.provider, HOLD_BYTES).await?;
     check_length(x, &inflow)?;
     let (head, whole) = (HeldHead::of(x.upstream_head), inflow.is_done());
     let body = &inflow.bytes[x.upstream_head.head_len..];
     if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|first| *first != b'{') {
         return Err(Fault::Invalid("the provider answered with something other than a JSON object"));
     }
-    if whole && let Some(usage) = usage_at_end(body) {
+    let shape = usage_shape(from.outbound.call);
+    if whole
+        && shape.name == OPENAI_USAGE.name
+        && is_openai(from.outbound.call)
+        && let Some(usage) = usage_at_end(body)
+    {
         let body = HeldBody::Document { tap: None, usage: Some(usage) };
         return Ok((Held { inflow, body, head, whole }, Verdict::Deliver));
     }
-    let mut tap = BodyTap::new();
+    let mut tap = BodyTap::of(shape);
     tap.feed(body);
     let facts = tap.facts();
     if whole && !facts.complete {
@@ -199,24 +232,38 @@ async fn hold_document<A: Answer>(
     Ok((Held { inflow, body, head, whole }, Verdict::Deliver))
 }
 
+/// Where the answers to a call have their usage.
+fn usage_shape(call: Upstream) -> UsageShape {
+    match call {
+        Upstream::Messages => UsageShape { name: "usage", read: anthropic::read_usage },
+        Upstream::GenerateContent => UsageShape { name: "usageMetadata", read: gemini::read_usage },
+        Upstream::Converse => UsageShape { name: "usage", read: bedrock::read_usage },
+        Upstream::CohereChat => UsageShape { name: "usage", read: cohere::read_usage },
+        _ => OPENAI_USAGE,
+    }
+}
+
+fn is_openai(call: Upstream) -> bool {
+    matches!(call, Upstream::Chat | Upstream::Completions | Upstream::Embeddings | Upstream::Responses)
+}
+
 async fn hold_stream<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
-    call: Call<'_>,
     mut inflow: Inflow,
     from: Source<'_>,
 ) -> Result<(Held, Verdict), Fault> {
     let head_len = x.upstream_head.head_len;
-    let mut boundary = EventBoundary::new();
+    // A tap of its own: the stream is tapped from its beginning when it is relayed.
+    let mut tap = Follow::of(x.route);
+    let mut boundary = Boundary::of(&tap);
     // Up to here there are comments only, each looked at once.
     let mut seen = 0;
     let began = inflow.last_read;
     let class = loop {
         let body = &inflow.bytes[head_len..];
-        let whole = boundary.whole_events(body);
-        let first = sse::events(&body[seen..whole]).find(|event| event.data() != Data::None);
-        if let Some(event) = first {
-            // A tap of its own: the stream is tapped from its beginning when it is relayed.
-            break StreamTap::new(call.endpoint).event(&event);
+        let whole = boundary.whole(body).map_err(|Malformed(why)| Fault::Invalid(why))?;
+        if let Some(class) = tap.first(&body[..whole], seen) {
+            break class;
         }
         seen = whole;
         if inflow.is_done() {
@@ -230,39 +277,35 @@ async fn hold_stream<A: Answer>(
     };
     x.settlement.waited_from(began, inflow.last_read);
     match class {
-        EventClass::Error => return error_from_stream(x, call, inflow, from),
+        EventClass::Error => return error_from_stream(x, inflow, from),
         EventClass::Malformed | EventClass::Done => {
             return Err(Fault::Invalid("the provider's stream does not begin with an event of this API"));
         }
         EventClass::Forward | EventClass::UsageOnly => {}
     }
-    let body = HeldBody::Events { tap: StreamTap::new(call.endpoint), boundary: EventBoundary::new() };
+    let tap = Follow::of(x.route);
+    let boundary = Boundary::of(&tap);
+    let body = HeldBody::Events { tap, boundary };
     Ok((Held { inflow, body, head: HeldHead::of(x.upstream_head), whole: false }, Verdict::Deliver))
 }
 
 /// An error that a provider put into a stream with status 200 becomes the HTTP error it should have been.
 fn error_from_stream<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
-    call: Call<'_>,
     mut inflow: Inflow,
     from: Source<'_>,
 ) -> Result<(Held, Verdict), Fault> {
     let head_len = x.upstream_head.head_len;
     let body = &inflow.bytes[head_len..];
-    let mut data = Vec::new();
-    if let Some(event) = sse::events(body).find(|event| event.data() != Data::None) {
-        event.join_data(&mut data);
-    }
-    let (status, mut document) = http_error_of_event(call.endpoint, &data);
-    if !document.trim_ascii_start().starts_with(b"{") {
+    let Some(StreamError { status, mut document, error_type }) = stream_error(x.route, body) else {
         return Err(Fault::Invalid(
             "the provider sent an error that is not of this API in place of an answer",
         ));
-    }
+    };
     redact_key(&mut document, from.secret);
     inflow.replace_body(head_len, &document);
-    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status);
-    let head = HeldHead { status, untrue: &[Known::ContentType] };
+    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, None);
+    let head = HeldHead { status, untrue: &[Known::ContentType], content_type: Some(JSON), error_type };
     Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
 }
 
@@ -271,7 +314,7 @@ async fn hold_error<A: Answer>(
     mut inflow: Inflow,
     from: Source<'_>,
 ) -> Result<(Held, Verdict), Fault> {
-    read_held(x, &mut inflow, from.provider).await?;
+    read_held(x, &mut inflow, from.provider, HOLD_BYTES).await?;
     let (head_len, status) = (x.upstream_head.head_len, x.upstream_head.status);
     let untrue: &[Known] = match plain_error(x.upstream_head, &inflow.bytes) {
         Some(plain) => {
@@ -281,14 +324,14 @@ async fn hold_error<A: Answer>(
         None => &[],
     };
     redact_key(&mut inflow.bytes[head_len..], from.secret);
-    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status);
+    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, None);
     // A longer one ends here, for what is not held cannot be searched for our key.
-    let head = HeldHead { status, untrue };
+    let head = HeldHead { status, untrue, content_type: None, error_type: None };
     Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
 }
 
 /// The body of an error without its content coding, if it has one that comes off: a key is not to be seen in it else.
-fn plain_error(head: &ResponseHead, bytes: &[u8]) -> Option<Buffer> {
+pub(crate) fn plain_error(head: &ResponseHead, bytes: &[u8]) -> Option<Buffer> {
     let coding = head.known(bytes, Known::ContentEncoding)?;
     content_coding::decode(coding, &bytes[head.head_len..], HOLD_BYTES as u64).ok().flatten()
 }
@@ -302,13 +345,20 @@ fn retry_after_ns(head: &ResponseHead, bytes: &[u8]) -> Option<u64> {
     from_ms.or_else(|| number(Known::RetryAfter).map(|seconds| seconds.saturating_mul(1_000_000_000)))
 }
 
-fn error_verdict(head: &ResponseHead, bytes: &[u8], status: u16) -> Verdict {
+/// `retry_after_ms` is what the body of the error says, where no header does.
+pub(crate) fn error_verdict(
+    head: &ResponseHead,
+    bytes: &[u8],
+    status: u16,
+    retry_after_ms: Option<u64>,
+) -> Verdict {
     match status {
         429 => Verdict::Error {
             outcome: AttemptOutcome::RateLimited,
             failure: Some(Failure {
                 kind: FailureKind::RateLimited,
-                retry_after_ns: retry_after_ns(head, bytes),
+                retry_after_ns: retry_after_ns(head, bytes)
+                    .or(retry_after_ms.map(|ms| ms.saturating_mul(1_000_000))),
             }),
         },
         408 | 500.. => Verdict::Error {

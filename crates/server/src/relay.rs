@@ -4,23 +4,28 @@ use std::ops::Range;
 use std::time::Instant;
 
 use sluice_dialects::errors::openai_stream_error;
+use sluice_dialects::exchange::{ApiError, Event};
 use sluice_dialects::openai::Endpoint;
 use sluice_dialects::openai::body::BodyTap;
-use sluice_dialects::openai::stream::{EventClass, StreamTap};
-use sluice_dialects::sse::{self, EventBoundary};
-use sluice_http1::{Field, Known, ResponseHead};
-use sluice_types::ErrorKind;
+use sluice_dialects::openai::stream::EventClass;
+use sluice_dialects::sse;
+use sluice_dialects::wire::{AnswerContext, Malformed};
+use sluice_http1::{Field, ResponseHead};
+use sluice_pipeline::wire_of;
+use sluice_types::{ErrorKind, Route};
 
-use crate::answer::{Answer, BodyLength, ClientGone, push_own_headers};
+use crate::answer::{Answer, BodyLength, ClientGone, push_dropped, push_own_headers};
 use crate::exchange::{Call, Exchange, estimate_tokens};
+use crate::follow::{Boundary, Follow};
 use crate::hold::{Held, HeldBody, HeldHead, body_limit};
 use crate::inflow::{Fault, Inflow};
 use crate::metrics::AttemptOutcome;
 use crate::refusal::Ended;
+use crate::relay_translated;
 use crate::timers::shorter;
 
 /// After a stream's own end marker the provider gets this long to end its framing, so that the connection can be kept.
-const AFTER_END_MS: u32 = 1_000;
+pub(crate) const AFTER_END_MS: u32 = 1_000;
 
 /// Headers of a provider that mean its own site, not the answer: cookies and transport policy would bind the client to
 /// a host it never spoke to.
@@ -43,14 +48,13 @@ pub(crate) async fn relay<A: Answer>(
     }
     let outcome = match held.body {
         HeldBody::Events { tap, boundary } => {
-            let strip_usage = !call.view.include_usage;
+            let strip_usage = !call.view.include_usage();
             let mut stream = StreamRelay {
                 tap,
                 boundary,
                 inflow: held.inflow,
-                endpoint: call.endpoint,
                 strip_usage,
-                choices: call.view.n,
+                choices: call.view.n(),
                 marked_end: false,
                 failed: false,
             };
@@ -62,6 +66,7 @@ pub(crate) async fn relay<A: Answer>(
             }
             relay_document(x, held.inflow, held.head, held.whole, tap).await
         }
+        HeldBody::Translated(stream) => relay_translated::relay(x, held.inflow, held.head, *stream).await,
         HeldBody::Opaque => relay_document(x, held.inflow, held.head, held.whole, None).await,
     };
     match outcome {
@@ -87,7 +92,7 @@ pub(crate) async fn relay<A: Answer>(
 }
 
 /// Why an answer that had begun did not end well.
-enum Broken {
+pub(crate) enum Broken {
     Client,
     Provider,
     /// The provider said itself that it failed.
@@ -101,7 +106,7 @@ impl From<ClientGone> for Broken {
 }
 
 /// Sends status and headers with the first bytes of the body.
-async fn send_head<A: Answer>(
+pub(crate) async fn send_head<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
     head: HeldHead,
     inflow_bytes: &[u8],
@@ -112,20 +117,20 @@ async fn send_head<A: Answer>(
     let own = x.settlement.own_time(Instant::now());
     x.settlement.answer_begins(head.status, own);
     let out = x.answer.begin(head.status);
-    let has_request_id = push_kept_headers(out, x.upstream_head, inflow_bytes, head.untrue);
+    let has_request_id = push_kept_headers(out, x.upstream_head, inflow_bytes, head);
+    push_dropped(out, &x.dropped);
     push_own_headers(out, x.settlement, has_request_id, own);
     x.settlement.add_response_bytes(body.len());
     x.answer.send_head(length, &inflow_bytes[body], last).await
 }
 
 /// Appends the provider's headers that are the answer's own; tells whether a request id is among them.
-fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], untrue: &[Known]) -> bool {
+fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], held: HeldHead) -> bool {
     let mut has_request_id = false;
-    if untrue.contains(&Known::ContentType) {
-        out.extend_from_slice(b"content-type: application/json\r\n");
-    }
+    push_own(out, "content-type", held.content_type);
+    push_own(out, "x-amzn-errortype", held.error_type);
     for Field { name, value, known } in head.fields().end_to_end(bytes) {
-        if known.is_some_and(|known| untrue.contains(&known)) {
+        if known.is_some_and(|known| held.untrue.contains(&known)) {
             continue;
         }
         if DROPPED_HEADERS.iter().any(|dropped| name.eq_ignore_ascii_case(dropped.as_bytes())) {
@@ -138,6 +143,16 @@ fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], untru
         out.extend_from_slice(b"\r\n");
     }
     has_request_id
+}
+
+/// Appends a header of ours in place of the provider's.
+fn push_own(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Relays a body that is no stream. `tap` reads its usage; without one it is an error or cannot be looked into.
@@ -196,7 +211,7 @@ async fn relay_document<A: Answer>(
 }
 
 /// Reads on within the limits of the provider, and within `limit_ms`.
-async fn read_body<A: Answer>(
+pub(crate) async fn read_body<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
     inflow: &mut Inflow,
     limit_ms: u32,
@@ -226,10 +241,9 @@ fn book_document<A>(x: &mut Exchange<'_, '_, A>, status: u16, body_bytes: u64, t
 /// A stream on its way through, in whole events only. No client can use a part of an event, so holding one back until
 /// its end delays nothing; and it lets the usage event be taken out and keeps half an event from ever being sent.
 struct StreamRelay {
-    tap: StreamTap,
-    boundary: EventBoundary,
+    tap: Follow,
+    boundary: Boundary,
     inflow: Inflow,
-    endpoint: Endpoint,
     strip_usage: bool,
     /// Choices the client asked for.
     choices: u64,
@@ -237,6 +251,20 @@ struct StreamRelay {
     marked_end: bool,
     /// An error of the provider has been passed on.
     failed: bool,
+}
+
+/// An error of ours as the last event of a stream.
+fn last_words(route: Route, message: &str, sequence_number: u64) -> Vec<u8> {
+    let mut event = Vec::new();
+    let kind = ErrorKind::UpstreamTruncated;
+    match Endpoint::from_route(route) {
+        Some(endpoint) => openai_stream_error(&mut event, endpoint, kind, message, sequence_number),
+        None => {
+            let error = Event::Error(ApiError::own(kind, message, None));
+            wire_of(route).encoder(AnswerContext::default()).event(&error, &mut event);
+        }
+    }
+    event
 }
 
 /// What waiting for more of a stream came to.
@@ -252,7 +280,17 @@ impl StreamRelay {
         let mut from = x.upstream_head.head_len;
         let mut head_sent = false;
         loop {
-            let mut to = from + self.take_whole_events(from);
+            let mut to = match self.take_whole_events(from) {
+                Ok(count) => from + count,
+                // What cannot be cut into events cannot be passed on as such.
+                Err(Malformed(why)) => {
+                    if !head_sent {
+                        send_head(x, head, &self.inflow.bytes, BodyLength::Unknown, from..from, false)
+                            .await?;
+                    }
+                    return self.break_off(x, &format!("The stream is broken: {why}.")).await.map(|_| ());
+                }
+            };
             if self.inflow.is_done() {
                 to = self.take_rest(to);
             }
@@ -280,8 +318,8 @@ impl StreamRelay {
 
     /// Taps the whole events behind `from`, takes out the usage event if nobody asked for it, and returns how many
     /// bytes may be sent.
-    fn take_whole_events(&mut self, from: usize) -> usize {
-        let whole = self.boundary.whole_events(&self.inflow.bytes[from..]);
+    fn take_whole_events(&mut self, from: usize) -> Result<usize, Malformed> {
+        let whole = self.boundary.whole(&self.inflow.bytes[from..])?;
         self.boundary.consumed(whole);
         let (mut at, mut to) = (from, from + whole);
         while let Some(usage) = self.tap_events(at..to) {
@@ -289,27 +327,28 @@ impl StreamRelay {
             to -= usage.len();
             self.inflow.bytes.remove(usage);
         }
-        to - from
+        Ok(to - from)
     }
 
     /// Taps the events in `range`, up to one that is to be taken out; returns where that one is.
     fn tap_events(&mut self, range: Range<usize>) -> Option<Range<usize>> {
-        for event in sse::events(&self.inflow.bytes[range.clone()]) {
-            match self.tap.event(&event) {
-                EventClass::UsageOnly if self.strip_usage => {
-                    return Some(range.start + event.start..range.start + event.end);
-                }
-                EventClass::Done => self.marked_end = true,
-                EventClass::Error => self.failed = true,
-                _ => {}
-            }
-        }
-        None
+        let (marked_end, failed, strip_usage) = (&mut self.marked_end, &mut self.failed, self.strip_usage);
+        let taken = self.tap.each(&self.inflow.bytes[range.clone()], |class| {
+            *marked_end |= class == EventClass::Done;
+            *failed |= class == EventClass::Error;
+            class == EventClass::UsageOnly && strip_usage
+        })?;
+        Some(range.start + taken.start..range.start + taken.end)
     }
 
     /// Taps what the stream left from `from` on without a blank line behind it, now that no more will come, and returns
     /// how many bytes may be sent: clients read such an event or drop it, but half of one they could only choke on.
     fn take_rest(&mut self, from: usize) -> usize {
+        if self.tap.is_binary() {
+            // Half a message is none.
+            self.inflow.bytes.truncate(from);
+            return from;
+        }
         let rest = sse::unfinished(&self.inflow.bytes[from..]);
         let keep = match self.tap.event(&rest) {
             EventClass::UsageOnly => !self.strip_usage,
@@ -377,9 +416,7 @@ impl StreamRelay {
             x.answer.break_off(&[]).await;
             return Err(Broken::Answer);
         }
-        let mut event = Vec::new();
-        let number = self.tap.next_sequence_number();
-        openai_stream_error(&mut event, self.endpoint, ErrorKind::UpstreamTruncated, message, number);
+        let event = last_words(x.route, message, self.tap.next_sequence_number());
         x.answer.break_off(&event).await;
         Err(Broken::Provider)
     }

@@ -11,6 +11,9 @@ const MAX_POOLED: usize = 256;
 /// Head buffers that grew beyond this are not kept.
 const MAX_KEPT_HEAD_BYTES: usize = 8 << 10;
 
+/// Nor are buffers of translated bodies beyond this.
+const MAX_KEPT_BODY_BYTES: usize = 64 << 10;
+
 thread_local! {
     #[expect(clippy::vec_box, reason = "taken out and put back whole: a set is large, and unboxed it would be copied")]
     static POOL: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
@@ -25,8 +28,12 @@ pub(crate) struct Scratch {
     pub(crate) out: Vec<u8>,
     /// Head of the request to the provider.
     pub(crate) egress: Vec<u8>,
-    /// A model's name, quoted.
+    /// A model's name, quoted or escaped.
     pub(crate) name: String,
+    /// The model the path names.
+    pub(crate) path_model: String,
+    /// A body in another dialect.
+    pub(crate) translated: Vec<u8>,
 }
 
 /// A set that returns to its thread's pool when dropped.
@@ -57,6 +64,9 @@ impl Drop for Pooled {
         let Some(mut scratch) = self.0.take() else { return };
         if scratch.out.capacity() > MAX_KEPT_HEAD_BYTES || scratch.egress.capacity() > MAX_KEPT_HEAD_BYTES {
             (scratch.out, scratch.egress) = Default::default();
+        }
+        if scratch.translated.capacity() > MAX_KEPT_BODY_BYTES {
+            scratch.translated = Vec::new();
         }
         // The pool is gone while its thread ends; the set is then simply freed.
         let _ = POOL.try_with(|pool| {

@@ -79,6 +79,10 @@ impl<'w> Settlement<'w> {
         self.route = route;
     }
 
+    pub(crate) fn route(&self) -> Route {
+        self.route
+    }
+
     /// Who is asking: the index of a key, or nobody in particular where keys are not required.
     pub(crate) fn set_caller(&mut self, key: Option<u32>) {
         self.admitted_caller = true;
@@ -236,6 +240,11 @@ impl<'w> Settlement<'w> {
         record.cache_write_tokens = usage.cache_write;
         record.output_tokens = usage.output;
         record.reasoning_tokens = usage.reasoning;
+        record.cache_write_1h_tokens = usage.cache_write_1h;
+        record.audio_input_tokens = usage.audio_input;
+        record.image_input_tokens = usage.image_input;
+        record.audio_output_tokens = usage.audio_output;
+        record.image_output_tokens = usage.image_output;
         usage
     }
 

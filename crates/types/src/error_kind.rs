@@ -55,11 +55,15 @@ pub enum ErrorKind {
     ExpectationFailed = 24,
     /// Brute force: too many failed authentications from one address.
     AuthThrottled = 25,
+    /// No target of the model offers this API, nor anything it could be translated into.
+    NotOffered = 26,
+    /// The request asks for something that the target's dialect cannot express.
+    Untranslatable = 27,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of the discriminants.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::BadRequestSyntax,
         Self::HeadTooLarge,
         Self::BodyTooLarge,
@@ -85,6 +89,8 @@ impl ErrorKind {
         Self::Internal,
         Self::ExpectationFailed,
         Self::AuthThrottled,
+        Self::NotOffered,
+        Self::Untranslatable,
     ];
 
     /// HTTP status of the answer.
@@ -148,6 +154,8 @@ impl ErrorKind {
             Self::Internal => (500, "server_error", "internal_error"),
             Self::ExpectationFailed => (417, INVALID, "expectation_failed"),
             Self::AuthThrottled => (429, INVALID, "too_many_failed_authentications"),
+            Self::NotOffered => (400, INVALID, "unsupported_by_provider"),
+            Self::Untranslatable => (400, INVALID, "unsupported_parameter"),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod dropped;
 mod error;
+mod replay;
 mod request;
 mod text;
 

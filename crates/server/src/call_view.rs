@@ -1,0 +1,102 @@
+//! What the gateway reads of a request's body, whichever its dialect.
+
+use sluice_dialects::native::{inspect_model, model_name, with_model};
+use sluice_dialects::openai::{self, Endpoint, MAX_MODEL_BYTES, Pieces, RequestError, RequestView};
+use sluice_dialects::wire::NativeView;
+use sluice_dialects::{anthropic, bedrock, cohere, gemini};
+use sluice_types::Route;
+
+/// The view of one request. Facts only: no bytes are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum View {
+    /// Of OpenAI's dialect.
+    Openai(RequestView),
+    /// Of any other.
+    Native(NativeView),
+}
+
+/// Validates a body and reads what is acted on. `in_path` says that the path names the model.
+pub(crate) fn inspect(route: Route, body: &[u8], in_path: bool) -> Result<View, RequestError> {
+    if let Some(endpoint) = Endpoint::from_route(route) {
+        return openai::inspect_call(endpoint, body, in_path).map(View::Openai);
+    }
+    let mut view = match route {
+        Route::Messages | Route::CountTokens => anthropic::inspect(body),
+        Route::GenerateContent | Route::StreamGenerateContent => gemini::inspect(body),
+        Route::Converse | Route::ConverseStream => bedrock::inspect(body),
+        Route::CohereChat => cohere::inspect(body),
+        _ => inspect_model(body),
+    }?;
+    view.n = view.n.max(1);
+    view.stream |=
+        matches!(route, Route::StreamGenerateContent | Route::ConverseStream | Route::InvokeStream);
+    if in_path {
+        view.model = None;
+    } else {
+        model_name(body, view.model, &mut [0; MAX_MODEL_BYTES])?;
+    }
+    Ok(View::Native(view))
+}
+
+impl View {
+    /// The model the body names; empty where it names none.
+    pub(crate) fn model<'a>(&self, body: &'a [u8], scratch: &'a mut [u8; MAX_MODEL_BYTES]) -> &'a str {
+        match self {
+            Self::Openai(view) => view.model(body, scratch),
+            Self::Native(view) => model_name(body, view.model, scratch).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn stream(&self) -> bool {
+        match self {
+            Self::Openai(view) => view.stream,
+            Self::Native(view) => view.stream,
+        }
+    }
+
+    /// Whether the client wants usage in its stream; all but OpenAI's clients always get it.
+    pub(crate) fn include_usage(&self) -> bool {
+        match self {
+            Self::Openai(view) => view.include_usage,
+            Self::Native(_) => true,
+        }
+    }
+
+    pub(crate) fn max_output_tokens(&self) -> Option<u64> {
+        match self {
+            Self::Openai(view) => view.max_output_tokens,
+            Self::Native(view) => view.max_output_tokens,
+        }
+    }
+
+    /// Answers wanted, at least 1.
+    pub(crate) fn n(&self) -> u64 {
+        match self {
+            Self::Openai(view) => view.n,
+            Self::Native(view) => view.n,
+        }
+    }
+
+    /// The body to send to a provider of the same dialect. `model` is its name there as a JSON string with quotes.
+    pub(crate) fn splices<'a>(
+        &self,
+        body: &'a [u8],
+        model: Option<&'a str>,
+        force_usage: bool,
+    ) -> Pieces<'a> {
+        match self {
+            Self::Openai(view) => view.splices(body, model, force_usage),
+            Self::Native(view) => with_model(body, view.model, model),
+        }
+    }
+}
+
+/// The model a request asks for: as the path has it, or else the body.
+pub(crate) fn asked_model<'a>(
+    view: &View,
+    path_model: &'a str,
+    body: &'a [u8],
+    scratch: &'a mut [u8; MAX_MODEL_BYTES],
+) -> &'a str {
+    if path_model.is_empty() { view.model(body, scratch) } else { path_model }
+}

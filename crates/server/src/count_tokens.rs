@@ -1,0 +1,32 @@
+//! Counts of tokens for models whose provider does not count: estimated from the length of the prompt.
+
+use sluice_pipeline::{ModelPlan, Upstream, offers};
+use sluice_types::Route;
+
+use crate::answer::{Answer, send_document};
+use crate::exchange::{Exchange, estimate_tokens};
+use crate::refusal::Ended;
+use crate::worker::WorkerPlan;
+
+/// Whether a provider of the model counts tokens itself.
+pub(crate) fn is_counted(plan: &WorkerPlan, model: &ModelPlan, route: Route) -> bool {
+    let plan = plan.plan();
+    let Some(call) = Upstream::of_route(route) else { return false };
+    model.tiers.iter().flatten().any(|target| {
+        let target = &plan.targets[*target as usize];
+        let provider = &plan.providers[target.provider as usize];
+        offers(provider.dialect, call, provider.quirks)
+    })
+}
+
+/// Answers with an estimate.
+pub(crate) async fn estimate<A: Answer>(x: Exchange<'_, '_, A>) -> Result<(), Ended> {
+    let tokens = estimate_tokens(x.request.body().len() as u64);
+    let body = match x.route {
+        Route::GeminiCountTokens => format!("{{\"totalTokens\":{tokens}}}"),
+        _ => format!("{{\"input_tokens\":{tokens}}}"),
+    };
+    send_document(x.answer, x.settlement, 200, "application/json", body.as_bytes())
+        .await
+        .map_err(|_| Ended::Closed)
+}

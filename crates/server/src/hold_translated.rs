@@ -1,0 +1,176 @@
+//! Holding back an answer that is translated: a whole one becomes a document of the client's dialect, a stream is held
+//! until it says something.
+
+use sluice_dialects::errors::redact_key;
+use sluice_dialects::exchange::Event;
+use sluice_dialects::json::Doc;
+use sluice_dialects::wire::{Malformed, Wire};
+use sluice_http1::Known;
+use sluice_types::Usage;
+
+use crate::answer::Answer;
+use crate::content_coding;
+use crate::exchange::Exchange;
+use crate::hold::{
+    HOLD_BYTES, Held, HeldBody, HeldHead, JSON, Source, Verdict, body_limit, check_length, error_verdict,
+    is_encoded, is_event_stream, plain_error, read_held,
+};
+use crate::inflow::{Fault, Inflow};
+use crate::outbound::{Translated, Translation};
+use crate::stream_error::{StreamError, written};
+use crate::translated_stream::TranslatedStream;
+
+/// Headers of a provider that say something of its own body.
+const UNTRUE: &[Known] = &[Known::ContentType, Known::ContentEncoding];
+
+/// Reads on until the answer is worth passing on.
+pub(crate) async fn hold<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    inflow: Inflow,
+    from: Source<'_>,
+    translation: &Translation,
+) -> Result<(Held, Verdict), Fault> {
+    match x.upstream_head.status {
+        200..=299 if is_stream(x, &inflow, translation) => stream(x, inflow, from, translation).await,
+        200..=299 => document(x, inflow, from, translation).await,
+        300..=399 => Err(Fault::Invalid("the provider redirected the request, which is never followed")),
+        _ => error(x, inflow, from, translation).await,
+    }
+}
+
+fn is_stream<A>(x: &Exchange<'_, '_, A>, inflow: &Inflow, translation: &Translation) -> bool {
+    let is_lines = matches!(translation.kind, Translated::Chat(Wire::Ollama))
+        && x.upstream_head
+            .known(&inflow.bytes, Known::ContentType)
+            .is_some_and(|media| media.starts_with(b"application/x-ndjson"));
+    is_lines || is_event_stream(x.upstream_head, &inflow.bytes)
+}
+
+async fn document<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    mut inflow: Inflow,
+    from: Source<'_>,
+    translation: &Translation,
+) -> Result<(Held, Verdict), Fault> {
+    check_length(x, &inflow)?;
+    let limit = x.plan.plan().settings.max_response_body_bytes;
+    read_held(x, &mut inflow, from.provider, usize::try_from(limit).unwrap_or(usize::MAX)).await?;
+    check_length(x, &inflow)?;
+    let head_len = x.upstream_head.head_len;
+    let plain = match x.upstream_head.known(&inflow.bytes, Known::ContentEncoding) {
+        Some(coding) if is_encoded(x.upstream_head, &inflow.bytes) => {
+            content_coding::decode(coding, &inflow.bytes[head_len..], limit).map_err(|_| {
+                Fault::Invalid("the provider's answer is in a content coding that cannot be read")
+            })?
+        }
+        _ => None,
+    };
+    let body = plain.as_deref().unwrap_or(&inflow.bytes[head_len..]);
+    let (out, usage) = translated(body, translation)?;
+    inflow.replace_body(head_len, &out);
+    let content_type =
+        if translation.stream { TranslatedStream::new(translation).content_type() } else { JSON };
+    let head = HeldHead { status: 200, untrue: UNTRUE, content_type: Some(content_type), error_type: None };
+    let body = HeldBody::Document { tap: None, usage };
+    Ok((Held { inflow, body, head, whole: true }, Verdict::Deliver))
+}
+
+/// A whole answer in the client's dialect, and what it cost.
+fn translated(body: &[u8], translation: &Translation) -> Result<(Vec<u8>, Option<Usage>), Fault> {
+    let doc = Doc::parse(body)
+        .map_err(|_| Fault::Invalid("the provider answered with something other than a JSON object"))?;
+    let mut out = Vec::with_capacity(body.len() + 256);
+    match translation.kind {
+        Translated::Chat(wire) => {
+            let answer = wire.read_answer(&doc).map_err(|Malformed(why)| Fault::Invalid(why))?;
+            if translation.stream {
+                // A provider that does not stream was asked for a stream.
+                let mut encoder = translation.to.encoder(translation.context.clone());
+                answer.replay(&mut |event| encoder.event(&event, &mut out));
+            } else {
+                translation.to.write_answer(&answer, &translation.context, &mut out);
+            }
+            Ok((out, answer.usage))
+        }
+        Translated::GeminiArray => {
+            out.push(b'[');
+            out.extend_from_slice(body);
+            out.push(b']');
+            Ok((out, None))
+        }
+        Translated::Other(_) => Err(Fault::Invalid("the provider does not offer this API")),
+    }
+}
+
+async fn stream<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    mut inflow: Inflow,
+    from: Source<'_>,
+    translation: &Translation,
+) -> Result<(Held, Verdict), Fault> {
+    let mut stream = TranslatedStream::new(translation);
+    let head_len = x.upstream_head.head_len;
+    // The stream's own bytes begin at the front of the buffer it works on.
+    let mut body = inflow.bytes[head_len..].to_vec();
+    inflow.bytes.truncate(head_len);
+    let began = inflow.last_read;
+    loop {
+        stream.feed(&mut body).map_err(|Malformed(why)| Fault::Invalid(why))?;
+        if let Some(error) = stream.take_first_error() {
+            let StreamError { status, mut document, error_type } = written(translation.to, &error);
+            redact_key(&mut document, from.secret);
+            inflow.replace_body(head_len, &document);
+            let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, error.retry_after_ms);
+            let head = HeldHead { status, untrue: UNTRUE, content_type: Some(JSON), error_type };
+            return Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict));
+        }
+        if stream.has_spoken() {
+            break;
+        }
+        if inflow.is_done() {
+            return Err(Fault::Invalid("the provider's stream ended before its first event"));
+        }
+        if body.len() > x.plan.plan().settings.max_event_bytes as usize {
+            return Err(Fault::Invalid("the provider's first event is too long"));
+        }
+        let limit_ms = body_limit(x, from.provider, inflow.last_read)?;
+        inflow.read_body(x.timer, limit_ms, x.answer).await?;
+        body.extend_from_slice(&inflow.bytes[head_len..]);
+        inflow.bytes.truncate(head_len);
+    }
+    x.settlement.waited_from(began, inflow.last_read);
+    stream.keep(body);
+    let content_type = Some(stream.content_type());
+    let head = HeldHead { status: 200, untrue: UNTRUE, content_type, error_type: None };
+    Ok((Held { inflow, body: HeldBody::Translated(Box::new(stream)), head, whole: false }, Verdict::Deliver))
+}
+
+async fn error<A: Answer>(
+    x: &mut Exchange<'_, '_, A>,
+    mut inflow: Inflow,
+    from: Source<'_>,
+    translation: &Translation,
+) -> Result<(Held, Verdict), Fault> {
+    read_held(x, &mut inflow, from.provider, HOLD_BYTES).await?;
+    let (head_len, status) = (x.upstream_head.head_len, x.upstream_head.status);
+    if let Some(plain) = plain_error(x.upstream_head, &inflow.bytes) {
+        inflow.replace_body(head_len, &plain);
+    }
+    let wire = match translation.kind {
+        Translated::Chat(wire) => wire,
+        Translated::GeminiArray => Wire::Gemini,
+        Translated::Other(dialect) => sluice_pipeline::chat_wire(dialect),
+    };
+    let error = wire.read_error(status, &inflow.bytes[head_len..]);
+    let StreamError { status: shown, mut document, error_type } = written(translation.to, &error);
+    redact_key(&mut document, from.secret);
+    inflow.replace_body(head_len, &document);
+    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, error.retry_after_ms);
+    let head = HeldHead { status: shown, untrue: UNTRUE, content_type: Some(JSON), error_type };
+    Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
+}
+
+/// Whether an event says something that an answer begins with: the frame around it does not.
+pub(crate) fn speaks(event: &Event<'_>) -> bool {
+    !matches!(event, Event::Start { .. } | Event::Usage(_))
+}

@@ -1,0 +1,249 @@
+//! What is sent to a target: the client's own body with what we own spliced in, or a translation of it.
+
+use sluice_dialects::json::quote_into;
+use sluice_dialects::openai::{MAX_MODEL_BYTES, Pieces};
+use sluice_dialects::wire::{AnswerContext, Quirk, Wire};
+use sluice_http1::RequestHead;
+use sluice_pipeline::{
+    CredentialPlan, Head, Lane, ProviderPlan, TargetPlan, Upstream, UpstreamName, lane, percent_encode_into,
+};
+use sluice_types::{Dialect, ErrorKind, Route};
+
+use crate::answer::push_decimal;
+use crate::call_view::asked_model;
+use crate::exchange::{Call, Exchange, Request};
+use crate::refusal::Refusal;
+use crate::translate;
+use crate::worker::wall_clock_ms;
+
+/// Headers of the client that a provider may see. Everything else, credentials above all, stays here.
+const FORWARDED_HEADERS: [&str; 6] =
+    ["user-agent", "idempotency-key", "traceparent", "tracestate", "x-client-request-id", "x-sluice-via"];
+
+/// Those that mean something to providers of the client's own dialect only.
+const FORWARDED_TO_OPENAI: [&str; 1] = ["openai-beta"];
+const FORWARDED_TO_ANTHROPIC: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+
+/// The version of Anthropic's API that is spoken where the client names none. The one of 2026 refuses temperature, which
+/// translated requests may carry.
+const ANTHROPIC_VERSION: &[u8] = b"anthropic-version: 2023-06-01\r\n";
+
+/// How a request goes to a target.
+pub(crate) struct Outbound {
+    pub(crate) call: Upstream,
+    /// Present where the provider speaks another dialect; the body is then [`Exchange::translated`].
+    pub(crate) translation: Option<Translation>,
+}
+
+/// Between which dialects the exchange is translated.
+#[derive(Clone, Debug)]
+pub(crate) struct Translation {
+    /// What is translated.
+    pub(crate) kind: Translated,
+    /// The client's dialect.
+    pub(crate) to: Wire,
+    /// The client wants a stream.
+    pub(crate) stream: bool,
+    /// What a writer of answers needs.
+    pub(crate) context: AnswerContext,
+}
+
+/// What is translated, and what the provider speaks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Translated {
+    /// A chat.
+    Chat(Wire),
+    /// A stream of Gemini's that passes untouched but for its framing: the client wants a JSON array.
+    GeminiArray,
+    /// Embeddings or rerank, by the provider's dialect.
+    Other(Dialect),
+}
+
+/// Decides how the request goes to the target, and translates it where it must be.
+pub(crate) fn prepare<A>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    target: &TargetPlan,
+    provider: &ProviderPlan,
+) -> Result<Outbound, Refusal> {
+    let quirks = provider.quirks.and(target.quirks);
+    match lane(x.route, provider.dialect, quirks) {
+        Lane::Same(upstream) if wants_array(x, call) => {
+            Ok(Outbound { call: upstream, translation: Some(translation(x, call, Translated::GeminiArray)) })
+        }
+        Lane::Same(upstream) => Ok(Outbound { call: upstream, translation: None }),
+        Lane::Chat { to } => {
+            let upstream = translate::chat(x, call, target, provider, to)?;
+            let translation = Some(translation(x, call, Translated::Chat(to)));
+            Ok(Outbound { call: upstream, translation })
+        }
+        Lane::Embed | Lane::Rerank => {
+            let upstream = translate::other(x, call, target, provider)?;
+            let translation = Some(translation(x, call, Translated::Other(provider.dialect)));
+            Ok(Outbound { call: upstream, translation })
+        }
+        Lane::Estimate | Lane::Unsupported => Err(Refusal::new(
+            ErrorKind::NotOffered,
+            format!("The provider `{}` does not offer this API.", provider.name),
+        )),
+    }
+}
+
+/// Whether the client expects Gemini's stream as one JSON array: it has not asked for events.
+fn wants_array<A>(x: &Exchange<'_, '_, A>, call: Call<'_>) -> bool {
+    x.route == Route::StreamGenerateContent
+        && call.view.stream()
+        && !asks_for_events(x.head, &x.request.bytes)
+}
+
+fn asks_for_events(head: &RequestHead, bytes: &[u8]) -> bool {
+    head.query(bytes).is_some_and(|query| query.split('&').any(|parameter| parameter == "alt=sse"))
+}
+
+fn translation<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, kind: Translated) -> Translation {
+    let mut scratch = [0; MAX_MODEL_BYTES];
+    let model = asked_model(call.view, x.path_model, x.request.body(), &mut scratch).to_owned();
+    let context = AnswerContext {
+        id: x.settlement.request_id().iter().map(|byte| format!("{byte:02x}")).collect(),
+        model,
+        created: wall_clock_ms() / 1_000,
+        include_usage: call.view.include_usage(),
+        json_array: wants_array(x, call),
+    };
+    Translation { kind, to: sluice_pipeline::wire_of(x.route), stream: call.view.stream(), context }
+}
+
+/// The model's name at the target, plain.
+pub(crate) fn upstream_model<'m, A>(
+    x: &'m Exchange<'_, '_, A>,
+    call: Call<'_>,
+    target: &'m TargetPlan,
+    scratch: &'m mut [u8; MAX_MODEL_BYTES],
+) -> &'m str {
+    match (&target.fixed_name, &target.upstream_name) {
+        (Some(name), _) => name,
+        (None, upstream) => {
+            let asked = asked_model(call.view, x.path_model, x.request.body(), scratch);
+            if *upstream == UpstreamName::Star { call.model.star_of(asked) } else { asked }
+        }
+    }
+}
+
+/// Puts the model's name at the target into [`Exchange::name`], in the form in which it is sent: escaped for a path, or as a
+/// JSON string where a wildcard's star names it.
+pub(crate) fn write_name<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, target: &TargetPlan, head: &Head) {
+    let mut scratch = [0; MAX_MODEL_BYTES];
+    let is_star = target.upstream_name == UpstreamName::Star;
+    if !head.names_model() && !is_star {
+        return;
+    }
+    let name = match &target.fixed_name {
+        Some(name) => name,
+        None => {
+            let asked = asked_model(call.view, x.path_model, x.request.body(), &mut scratch);
+            if is_star { call.model.star_of(asked) } else { asked }
+        }
+    };
+    if head.names_model() { percent_encode_into(x.name, name) } else { quote_into(x.name, name) }
+}
+
+/// The body to send. `name` is what [`write_name`] wrote.
+pub(crate) fn body<'b>(
+    request: &'b Request,
+    translated: &'b [u8],
+    name: &'b str,
+    call: Call<'_>,
+    to: &Egress<'b>,
+) -> Pieces<'b> {
+    if to.outbound.is_translated() {
+        return Pieces::whole(translated);
+    }
+    let model = match &to.target.upstream_name {
+        _ if to.head.names_model() => None,
+        UpstreamName::AsSent => None,
+        UpstreamName::Fixed(quoted) => Some(&**quoted),
+        UpstreamName::Star => Some(name),
+    };
+    let asks_usage = to.provider.usage_in_stream && !to.provider.quirks.has(Quirk::NoStreamOptions);
+    call.view.splices(request.body(), model, asks_usage)
+}
+
+/// Where a request goes, in all detail.
+#[derive(Clone, Copy)]
+pub(crate) struct Egress<'e> {
+    pub(crate) target: &'e TargetPlan,
+    pub(crate) provider: &'e ProviderPlan,
+    pub(crate) credential: &'e CredentialPlan,
+    pub(crate) head: &'e Head,
+    pub(crate) outbound: &'e Outbound,
+}
+
+/// Renders the head of the request into `out`: the credential's template, a signature where it is to have one, the length,
+/// and what is passed on from the client.
+pub(crate) fn render_head(
+    out: &mut Vec<u8>,
+    name: &str,
+    body: &Pieces<'_>,
+    client: &RequestHead,
+    client_bytes: &[u8],
+    instance: &str,
+    to: &Egress<'_>,
+) {
+    out.clear();
+    to.head.render(out, name, forwarded_query(to.outbound, client.query(client_bytes)));
+    if let Some(signer) = to.credential.signer() {
+        signer.sign(out, body.as_slices(), wall_clock_ms() / 1_000);
+    }
+    out.extend_from_slice(b"content-length: ");
+    push_decimal(out, body.len_bytes() as u64, 1);
+    out.extend_from_slice(b"\r\nx-sluice-via: ");
+    out.extend_from_slice(instance.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    let own = own_headers(to.provider.dialect, to.outbound.translation.is_some());
+    let mut names_version = false;
+    for field in client.fields().iter(client_bytes) {
+        if is_among(&FORWARDED_HEADERS, field.name) || is_among(own, field.name) {
+            names_version |= field.name.eq_ignore_ascii_case(b"anthropic-version");
+            out.extend_from_slice(field.name);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(field.value);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    if to.provider.dialect == Dialect::Anthropic && !names_version {
+        out.extend_from_slice(ANTHROPIC_VERSION);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+impl Outbound {
+    /// Whether the body is a translation.
+    fn is_translated(&self) -> bool {
+        self.translation
+            .as_ref()
+            .is_some_and(|translation| !matches!(translation.kind, Translated::GeminiArray))
+    }
+}
+
+/// What of the client's query the provider gets: Anthropic's `beta=true`, which its SDKs send.
+fn forwarded_query(outbound: &Outbound, query: Option<&str>) -> &'static str {
+    let is_anthropic = matches!(outbound.call, Upstream::Messages | Upstream::CountTokens);
+    if is_anthropic && outbound.translation.is_none() && query == Some("beta=true") {
+        "beta=true"
+    } else {
+        ""
+    }
+}
+
+fn own_headers(dialect: Dialect, is_translated: bool) -> &'static [&'static str] {
+    match dialect {
+        _ if is_translated => &[],
+        Dialect::Anthropic => &FORWARDED_TO_ANTHROPIC,
+        Dialect::Openai | Dialect::OpenaiResponses | Dialect::Azure => &FORWARDED_TO_OPENAI,
+        _ => &[],
+    }
+}
+
+fn is_among(allowed: &[&str], name: &[u8]) -> bool {
+    allowed.iter().any(|allowed| allowed.len() == name.len() && name.eq_ignore_ascii_case(allowed.as_bytes()))
+}
