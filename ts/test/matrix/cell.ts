@@ -1,0 +1,249 @@
+/** One cell of the matrix: a client of one dialect, and a provider of another. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Client, Conversation, ErrorKind, Setup } from './clients/client.js';
+import {
+  ASK,
+  COUNTS,
+  isResult,
+  MAX_TOKENS,
+  RESULTS,
+  scripted,
+  STOP,
+  SYSTEM,
+  TEMPERATURE,
+  TOOLS,
+  USAGE,
+  type Answer,
+  type Result,
+  type Scripted,
+  type Seen,
+  type Tool,
+  type Turn,
+} from './script.js';
+import type { Upstream } from './server.js';
+
+/** What a cell has to show. */
+export const MARKS = ['whole', 'stream', 'tools'] as const;
+export type Mark = (typeof MARKS)[number];
+
+/** What went wrong, by mark; nothing where all is well. */
+export type Verdict = Readonly<Record<Mark, readonly string[]>>;
+
+/** Where a cell's client is pointed. */
+export interface Target {
+  readonly origin: string;
+  readonly key: string;
+  readonly model: string;
+  /** A model of the same upstream that may fail without harm to the others. */
+  readonly failing: (status: number) => string;
+}
+
+/** One cell at work. */
+class Cell {
+  private problems: string[] = [];
+  private what = '';
+
+  constructor(
+    private readonly client: Client,
+    private readonly upstream: Upstream,
+    private readonly target: Target,
+  ) {}
+
+  /** Runs checks one after the other, each on its own. */
+  async run(checks: Readonly<Record<string, () => Promise<void>>>): Promise<readonly string[]> {
+    this.problems = [];
+    for (const [name, check] of Object.entries(checks)) {
+      this.what = name;
+      this.upstream.reset();
+      try {
+        await check();
+      } catch (error) {
+        this.complain(`failed: ${describe(error)}`);
+      }
+      for (const refusal of this.upstream.refusals) this.complain(`the provider refused: ${refusal}`);
+    }
+    return this.problems;
+  }
+
+  private complain(problem: string): void {
+    this.problems.push(`${this.what}: ${problem}`);
+  }
+
+  private expect(what: string, found: unknown, wanted: unknown): void {
+    if (isDeepStrictEqual(found, wanted)) return;
+    this.complain(`${what} is ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`);
+  }
+
+  private open(more: Partial<Setup> = {}): Conversation {
+    const { origin, key, model } = this.target;
+    const { needsLimit } = this.client;
+    const setup = { origin, key, model, streamed: false, system: SYSTEM, tools: [] };
+    return this.client.open({ ...setup, ...(needsLimit && { maxTokens: MAX_TOKENS }), ...more });
+  }
+
+  /** An answer, whole or streamed, with everything a request can say. */
+  async text(streamed: boolean): Promise<void> {
+    const { hasTemperature, hasStop } = this.client;
+    const temperature = hasTemperature ? TEMPERATURE : undefined;
+    const stop = hasStop ? STOP : undefined;
+    const answer = await this.open({ streamed, maxTokens: MAX_TOKENS, temperature, stop }).say(ASK.text);
+    this.compareAnswer(answer, this.says('text'));
+    const seen = this.lastSeen([{ role: 'user', text: ASK.text, calls: [], results: [] }], []);
+    this.expect('max_tokens', seen.maxTokens, MAX_TOKENS);
+    this.expect('temperature', seen.temperature, temperature);
+    const takesStop = this.upstream.provider.dialect !== 'openai-responses';
+    this.expect('stop', seen.stop, hasStop && takesStop ? [STOP] : []);
+    this.expect('stream', seen.stream, streamed);
+  }
+
+  /** An answer that arrives as it is said. */
+  async flowing(): Promise<void> {
+    let pieces = 0;
+    const onText = (): void => {
+      pieces += 1;
+      this.upstream.arrived();
+    };
+    const answer = await this.open({ streamed: true, onText }).say(ASK.stream);
+    const wanted = this.says('stream');
+    this.compareAnswer(answer, wanted);
+    if (this.upstream.heldBack) this.complain('the first piece was held back until the last');
+    if (pieces < wanted.pieces.length) {
+      this.complain(`${pieces} pieces arrived, and ${wanted.pieces.length} were sent`);
+    }
+  }
+
+  /** An answer that is cut off. */
+  async cut(streamed: boolean): Promise<void> {
+    this.compareAnswer(await this.open({ streamed }).say(ASK.cut), this.says('cut'));
+  }
+
+  /** A failure of the provider, as the SDK's own error. */
+  async fails(status: 429 | 500, streamed: boolean): Promise<void> {
+    const wanted: ErrorKind = status === 429 ? 'rate limit' : 'server';
+    const ask = status === 429 ? ASK.limited : ASK.broken;
+    const model = this.target.failing(status);
+    try {
+      await this.open({ model, streamed }).say(ask);
+    } catch (error) {
+      const kind = this.client.kindOf(error);
+      if (kind !== wanted) this.complain(`${status} is raised as ${kind}: ${describe(error)}`);
+      return;
+    }
+    this.complain(`${status} raises nothing`);
+  }
+
+  /** A tool is called, its result sent back, and the answer given. */
+  async tools(ask: 'one' | 'two', streamed: boolean): Promise<void> {
+    const conversation = this.open({ streamed, tools: TOOLS, forced: ask === 'one' });
+    const first = this.says(ask);
+    const calls = await conversation.say(ASK[ask]);
+    this.compareAnswer(calls, first);
+    const asked: Turn = { role: 'user', text: ASK[ask], calls: [], results: [] };
+    const seen = this.lastSeen([asked], TOOLS);
+    this.expect('tool_choice', seen.choice, ask === 'one' ? 'any' : 'auto');
+    if (calls.calls.length !== first.calls.length) return;
+    const found = calls.calls.map(({ id, name }) => ({ id, text: RESULTS[name] ?? '' }));
+    const answer = await conversation.tell(found);
+    this.compareAnswer(answer, this.says(ask, true));
+    const called: Turn = { role: 'assistant', text: first.text, calls: [...first.calls], results: [] };
+    const results: Result[] = first.calls.map(({ id, name }) => ({ id, text: RESULTS[name] ?? '' }));
+    this.lastSeen([asked, called, { role: 'user', text: '', calls: [], results }], TOOLS);
+  }
+
+  private says(ask: 'text' | 'stream' | 'cut' | 'one' | 'two', after = false): Scripted {
+    return scripted(ask, after, (index) => this.upstream.provider.idOf(index));
+  }
+
+  private compareAnswer(answer: Answer, wanted: Scripted): void {
+    this.expect('the text', answer.text, wanted.text);
+    this.expect('the reason to end', answer.finish, wanted.finish);
+    this.compareCalls(answer, wanted);
+    const reported = COUNTS[this.upstream.provider.dialect];
+    for (const count of COUNTS[this.client.dialect]) {
+      const found = answer.usage[count];
+      if (reported.includes(count)) this.expect(`usage.${count}`, found, USAGE[count]);
+      else this.expect(`usage.${count}`, found ?? 0, 0);
+    }
+  }
+
+  private compareCalls(answer: Answer, wanted: Scripted): void {
+    const bare = ({ calls }: Answer): object[] => calls.map(({ name, input }) => ({ name, input }));
+    this.expect('the calls', bare(answer), bare(wanted));
+    const ids = answer.calls.map(({ id }) => id);
+    if (ids.includes('') || new Set(ids).size !== ids.length) this.complain(`ids of calls are ${ids.join()}`);
+    const known = wanted.calls.some(({ id }) => id !== '');
+    if (known && this.client.dialect !== 'gemini') {
+      this.expect(
+        'the ids of calls',
+        ids,
+        wanted.calls.map(({ id }) => id),
+      );
+    }
+  }
+
+  /** Compares the last request that the provider saw with what the client meant. */
+  private lastSeen(turns: readonly Turn[], tools: readonly Tool[]): Seen {
+    const seen = this.upstream.seen.at(-1);
+    if (seen === undefined) throw new Error('the provider was not asked');
+    this.expect('the model', seen.model, this.upstream.provider.model);
+    this.expect('the system prompt', seen.system, SYSTEM);
+    this.expect('the tools', seen.tools.map(plain), tools.map(plain));
+    this.expect('the number of turns', seen.turns.length, turns.length);
+    for (const [index, turn] of turns.entries()) this.compareTurn(seen.turns[index], turn, index);
+    return seen;
+  }
+
+  private compareTurn(seen: Turn | undefined, wanted: Turn, index: number): void {
+    if (seen === undefined) return;
+    const at = `turn ${index}`;
+    this.expect(`${at}: the role`, seen.role, wanted.role);
+    this.expect(`${at}: the text`, seen.text, wanted.text);
+    const named = wanted.calls.some(({ id }) => id !== '') || wanted.results.some(({ id }) => id !== '');
+    const strip = ({ id, ...rest }: { readonly id: string }): object => (named ? { id, ...rest } : rest);
+    this.expect(`${at}: the calls`, seen.calls.map(strip), wanted.calls.map(strip));
+    const unwrapped = seen.results.map((result, place) => {
+      const text = wanted.results[place]?.text;
+      return text !== undefined && isResult(result.text, text) ? { ...result, text } : result;
+    });
+    this.expect(`${at}: the results`, unwrapped.map(strip), wanted.results.map(strip));
+  }
+}
+
+/** A tool without what may be left out: a schema that asks for nothing. */
+function plain({ name, description, schema }: Tool): Tool {
+  const { properties = {} } = schema as { properties?: object };
+  return { name, description, schema: Object.keys(properties).length === 0 ? {} : schema };
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const kind = error.name === 'Error' ? error.constructor.name : error.name;
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return `${kind}: ${error.message}${cause}`.slice(0, 600);
+}
+
+/** Runs all that a cell has to show. */
+export async function runCell(client: Client, upstream: Upstream, target: Target): Promise<Verdict> {
+  const cell = new Cell(client, upstream, target);
+  return {
+    whole: await cell.run({
+      text: () => cell.text(false),
+      cut: () => cell.cut(false),
+      'error 429': () => cell.fails(429, false),
+      'error 500': () => cell.fails(500, false),
+    }),
+    stream: await cell.run({
+      text: () => cell.text(true),
+      flow: () => cell.flowing(),
+      cut: () => cell.cut(true),
+      'error 429': () => cell.fails(429, true),
+    }),
+    tools: await cell.run({
+      one: () => cell.tools('one', false),
+      two: () => cell.tools('two', false),
+      'one, streamed': () => cell.tools('one', true),
+      'two, streamed': () => cell.tools('two', true),
+    }),
+  };
+}
