@@ -77,6 +77,15 @@ impl<'a> Text<'a> {
         Text(Cow::Borrowed(&self.0))
     }
 
+    /// Its last `len` bytes as a text of the same document. `None` where the bytes written are not those that were meant,
+    /// for there are escapes among them.
+    #[must_use]
+    pub fn tail(&self, len: usize) -> Option<Self> {
+        let Cow::Borrowed(bytes) = self.0 else { return None };
+        let start = bytes.len().checked_sub(len)?;
+        memchr::memchr(b'\\', bytes).is_none().then(|| Self::escaped(&bytes[start..]))
+    }
+
     /// Appends another text.
     pub fn push(&mut self, other: &Text<'_>) {
         self.0.to_mut().extend_from_slice(&other.0);

@@ -1,0 +1,291 @@
+//! Writing the messages of a request.
+
+use super::{media, thinking, tools_out};
+use crate::exchange::{
+    Arguments, ChatRequest, Dropped, Message, Part, PartKind, Role, Text, ToolCall, ToolResult,
+};
+use crate::json::Out;
+use crate::tool_names::ToolNames;
+use crate::wire::{Quirk, Quirks, Target};
+
+/// Length of the ids that [`Quirk::ShortCallIds`] demands.
+const SHORT_ID_BYTES: usize = 9;
+
+/// Appends `messages`.
+pub(super) fn write(
+    request: &ChatRequest<'_>,
+    target: &Target<'_>,
+    names: &ToolNames,
+    dropped: &mut Dropped,
+    out: &mut Out<'_>,
+) {
+    out.key("messages").begin_array();
+    let mut writer = Writer { quirks: target.quirks, names, calls: &[], dropped, out };
+    for message in &request.messages {
+        writer.message(message);
+    }
+    out.end_array();
+}
+
+struct Writer<'w, 'o> {
+    quirks: Quirks,
+    names: &'w ToolNames,
+    /// Parts of the assistant's last message: results that answer none of its calls are refused by OpenAI.
+    calls: &'w [Part<'w>],
+    dropped: &'w mut Dropped,
+    out: &'w mut Out<'o>,
+}
+
+impl<'w> Writer<'w, '_> {
+    fn message(&mut self, message: &'w Message<'w>) {
+        match message.role {
+            Role::System => self.plain("system", message),
+            Role::User => self.user(message),
+            Role::Assistant => {
+                self.calls = &message.parts;
+                self.assistant(message);
+            }
+        }
+    }
+
+    /// Results first, for they must follow the calls; what cannot be in them, and what the user says, comes behind.
+    fn user(&mut self, message: &'w Message<'w>) {
+        let mut moved: Vec<&Part<'_>> = Vec::new();
+        for part in &message.parts {
+            match &part.kind {
+                PartKind::ToolResult(result) if self.is_called(&result.id) => {
+                    self.result(result, part, &mut moved)
+                }
+                PartKind::ToolResult(result) => {
+                    self.dropped.note("messages.tool_call_id");
+                    moved.extend(&result.parts);
+                }
+                _ => moved.push(part),
+            }
+        }
+        let only_results = !message.parts.is_empty() && moved.is_empty();
+        if !only_results {
+            self.open("user", message);
+            self.content(&moved);
+            self.out.end_object();
+        }
+    }
+
+    fn is_called(&self, id: &Text<'_>) -> bool {
+        self.calls.iter().any(|part| matches!(&part.kind, PartKind::ToolCall(call) if call.id == *id))
+    }
+
+    fn open(&mut self, role: &str, message: &Message<'_>) {
+        self.out.begin_object().field("role", role).field_text("name", message.name.as_ref());
+    }
+
+    fn plain(&mut self, role: &str, message: &Message<'_>) {
+        self.open(role, message);
+        let parts: Vec<&Part<'_>> = message.parts.iter().filter(|part| self.is_text(part)).collect();
+        self.content(&parts);
+        self.out.end_object();
+    }
+
+    /// Whether it is text; the roles that can say nothing else lose the rest.
+    fn is_text(&mut self, part: &Part<'_>) -> bool {
+        let text = matches!(part.kind, PartKind::Text(_));
+        self.dropped.note_if(!text, "messages.content");
+        text
+    }
+
+    /// A result as a message of its own. Images and documents have no place in it and go to the user's message behind.
+    fn result(&mut self, result: &'w ToolResult<'w>, part: &Part<'_>, moved: &mut Vec<&'w Part<'w>>) {
+        let is_text = |part: &&Part<'_>| matches!(part.kind, PartKind::Text(_));
+        let (texts, media): (Vec<_>, Vec<_>) = result.parts.iter().partition(is_text);
+        self.dropped.note_if(!media.is_empty(), "messages.tool.content");
+        self.dropped.note_if(result.is_error, "messages.tool.is_error");
+        self.dropped.note_if(part.cache.is_some(), "prompt_cache_breakpoint");
+        moved.extend(media);
+        let id = self.call_id(&result.id);
+        self.out.begin_object().field("role", "tool").key("tool_call_id").text(&id);
+        self.content(&texts);
+        self.out.end_object();
+    }
+
+    fn assistant(&mut self, message: &'w Message<'w>) {
+        self.open("assistant", message);
+        let (mut texts, mut has_calls, mut refusal) = (Vec::new(), false, None);
+        for part in &message.parts {
+            match &part.kind {
+                PartKind::Text(_) => texts.push(part),
+                PartKind::Refusal(text) => refusal = Some(text),
+                PartKind::ToolCall(_) => has_calls = true,
+                PartKind::Thinking { .. } | PartKind::RedactedThinking(_) => {}
+                _ => self.dropped.note("messages.content"),
+            }
+        }
+        if texts.is_empty() && (has_calls || refusal.is_some()) {
+            self.out.key("content").null();
+        } else {
+            self.content(&texts);
+        }
+        self.out.field_text("refusal", refusal);
+        self.thinking(&message.parts);
+        if has_calls {
+            self.calls(&message.parts);
+        }
+        self.out.end_object();
+    }
+
+    fn thinking(&mut self, parts: &[Part<'_>]) {
+        let takes = self.quirks.has(Quirk::TakesReasoning);
+        for part in parts {
+            match &part.kind {
+                PartKind::Thinking { signature: None, .. } if takes => {}
+                PartKind::Thinking { .. } if !takes => self.dropped.note("messages.reasoning_content"),
+                // Proofs are of another provider: none that speaks this dialect gives any.
+                PartKind::Thinking { .. } | PartKind::RedactedThinking(_) => {
+                    self.dropped.note("messages.thinking_blocks");
+                }
+                _ => {}
+            }
+        }
+        if takes {
+            thinking::write(parts, false, self.out);
+        }
+    }
+
+    fn calls(&mut self, parts: &[Part<'_>]) {
+        self.out.key("tool_calls").begin_array();
+        for part in parts {
+            self.dropped.note_if(part.cache.is_some(), "prompt_cache_breakpoint");
+            if let PartKind::ToolCall(call) = &part.kind {
+                let id = self.call_id(&call.id);
+                let signed = self.quirks.has(Quirk::TakesReasoning);
+                self.dropped.note_if(call.signature.is_some() && !signed, "messages.tool_calls.signature");
+                let name = self.names.mapped(&tools_out::NAMES, &call.name);
+                write_call(call, &id, &name, signed, self.out);
+            }
+        }
+        self.out.end_array();
+    }
+
+    fn call_id<'t>(&self, id: &'t Text<'t>) -> Text<'t> {
+        let plain = id.decode();
+        let fits = plain.len() == SHORT_ID_BYTES && plain.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if fits || !self.quirks.has(Quirk::ShortCallIds) { id.borrow() } else { short_id(&plain) }
+    }
+
+    /// Appends `content`: a string where that says all, else a list of parts.
+    fn content(&mut self, parts: &[&Part<'_>]) {
+        self.out.key("content");
+        match parts {
+            [] => {
+                self.out.string("");
+            }
+            [Part { kind: PartKind::Text(text), cache: None }] => {
+                self.out.text(text);
+            }
+            _ if self.quirks.has(Quirk::StringContent) => self.joined(parts),
+            _ => {
+                self.out.begin_array();
+                parts.iter().for_each(|part| self.part(part));
+                if self.out.bytes().ends_with(b"[") {
+                    // None of them could be said, and OpenAI refuses an empty list.
+                    self.out.bytes().pop();
+                    self.out.string("");
+                } else {
+                    self.out.end_array();
+                }
+            }
+        }
+    }
+
+    /// All texts as one, with line ends between them.
+    fn joined(&mut self, parts: &[&Part<'_>]) {
+        let mut joined = Text::default();
+        for part in parts {
+            self.dropped.note_if(part.cache.is_some(), "prompt_cache_breakpoint");
+            let PartKind::Text(text) = &part.kind else {
+                self.dropped.note("messages.content");
+                continue;
+            };
+            if !joined.is_empty() {
+                joined.push(&Text::literal("\\n"));
+            }
+            joined.push(text);
+        }
+        self.out.text(&joined);
+    }
+
+    fn part(&mut self, part: &Part<'_>) {
+        let opened = match &part.kind {
+            PartKind::Text(text) => {
+                self.out.begin_object().field("type", "text").key("text").text(text);
+                Ok(())
+            }
+            kind => media::open_part(kind, self.out),
+        };
+        match opened {
+            Ok(()) => {
+                self.breakpoint(part);
+                self.out.end_object();
+            }
+            Err(name) => self.dropped.note(name),
+        }
+    }
+
+    /// OpenAI refuses breakpoints on images.
+    fn breakpoint(&mut self, part: &Part<'_>) {
+        let can = self.quirks.has(Quirk::CacheBreakpoints) && !matches!(part.kind, PartKind::Image(_));
+        match part.cache {
+            Some(_) if can => {
+                self.out.key("prompt_cache_breakpoint").begin_object().field("mode", "explicit").end_object();
+            }
+            cache => self.dropped.note_if(cache.is_some(), "prompt_cache_breakpoint"),
+        }
+    }
+}
+
+/// One call, by an id and a name that are not always its own. `signed`: with Gemini's signature.
+pub(super) fn write_call(
+    call: &ToolCall<'_>,
+    id: &Text<'_>,
+    name: &Text<'_>,
+    signed: bool,
+    out: &mut Out<'_>,
+) {
+    let (kind, arguments) = if call.custom { ("custom", "input") } else { ("function", "arguments") };
+    out.begin_object().key("id").text(id).field("type", kind).key(kind).begin_object();
+    out.key("name").text(name).key(arguments);
+    if call.custom || !is_blank(call) {
+        call.arguments.write_string(out.bytes());
+    } else {
+        out.string("{}");
+    }
+    out.end_object();
+    if let Some(signature) = call.signature.as_ref().filter(|_| signed) {
+        write_signature(signature, out);
+    }
+    out.end_object();
+}
+
+/// Clients parse arguments as JSON, and no text is none.
+fn is_blank(call: &ToolCall<'_>) -> bool {
+    matches!(&call.arguments, Arguments::Text(text) if text.is_blank())
+}
+
+/// Gemini's signature of a call, as Google's compatible endpoint has it.
+pub(super) fn write_signature(signature: &Text<'_>, out: &mut Out<'_>) {
+    out.key("extra_content").begin_object().key("google").begin_object();
+    out.key("thought_signature").text(signature).end_object().end_object();
+}
+
+/// Nine letters and digits that stand for an id, always the same for the same (FNV-1a in base 36).
+fn short_id(id: &str) -> Text<'static> {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut short = String::with_capacity(SHORT_ID_BYTES);
+    for _ in 0..SHORT_ID_BYTES {
+        short.push(char::from(DIGITS[(hash % 36) as usize]));
+        hash /= 36;
+    }
+    Text::plain(&short)
+}
