@@ -72,13 +72,25 @@ export const FOLDERS = {
   bridge: ['generated'],
   providers: [],
   governance: [],
+  credentials: ['governance'],
   config: ['providers', 'governance'],
   snapshot: ['config', 'governance', 'generated'],
   usage: ['generated'],
   store: ['governance', 'usage'],
   telemetry: ['governance', 'usage', 'generated'],
   admin: ['governance', 'usage', 'generated'],
-  main: ['bridge', 'governance', 'config', 'snapshot', 'usage', 'store', 'telemetry', 'admin', 'generated'],
+  main: [
+    'bridge',
+    'governance',
+    'config',
+    'credentials',
+    'snapshot',
+    'usage',
+    'store',
+    'telemetry',
+    'admin',
+    'generated',
+  ],
   cli: ['main', 'bridge', 'providers', 'governance', 'config', 'store'],
 };
 
@@ -96,6 +108,11 @@ const NPM_PACKAGES = {
   pino: ['telemetry'],
   commander: ['cli'],
 };
+
+/** Only these folders may open connections: to give out credentials, and for the commands. The admin API listens only. */
+const WITH_CONNECTIONS = ['credentials', 'cli'];
+const OPENS_CONNECTIONS =
+  /\bfetch\s*\(|\bnew WebSocket\b|["']node:(?:http|https|http2|tls|dgram|dns(?:\/promises)?)["']|\bnet\.connect\b|\bcreateConnection\b/;
 
 /** Only this folder may load native code. */
 const ADDON_LOADER = 'bridge';
@@ -185,11 +202,18 @@ export function checkTypeScript(files, table = FOLDERS) {
       const problem = importProblem(path, folder, specifier, table);
       if (problem !== undefined) problems.push(`ts/src/${path}: ${problem}`);
     }
+    if (!WITH_CONNECTIONS.includes(folder) && OPENS_CONNECTIONS.test(withoutComments(text))) {
+      problems.push(`ts/src/${path}: only ${WITH_CONNECTIONS.join(' and ')} open connections`);
+    }
     if (folder !== ADDON_LOADER && NATIVE_LOADING.test(text)) {
       problems.push(`ts/src/${path}: only ${ADDON_LOADER} loads native code`);
     }
   }
   return problems;
+}
+
+function withoutComments(text) {
+  return text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/[^\n]*/gm, ' ');
 }
 
 function folderOf(path) {

@@ -19,6 +19,7 @@ import { ConfigManager, ConfigRefused, type Refusal } from './config/manager.js'
 import type { Surroundings } from './config/references.js';
 import { formatAddress } from './config/scalars.js';
 import { FileWatcher } from './config/watch.js';
+import { CredentialKeeper, fetchCredential } from './credentials/index.js';
 import { adminTokens, firstKey, type FirstKey } from './governance/first-start.js';
 import {
   ADMIN_URL_FACT,
@@ -117,7 +118,10 @@ async function assemble(
 
   const plane = new PlaneOwner(native);
   undo.push(() => plane.stop());
-  const manager = await startManager(options, loaded, { plane, store, logger });
+  const credentials = credentialKeeper(logger);
+  undo.push(() => credentials.stop());
+  const manager = await startManager(options, loaded, { plane, store, credentials, logger });
+  credentials.listen(() => void renewed(manager, logger));
   const dataPlane = plane.running();
   const recorder = await startRecorder(config, store, dataPlane, logger);
   undo.push(() => recorder.stop());
@@ -139,6 +143,7 @@ async function assemble(
     reload: () => manager.reload(),
     drain: async () => {
       stopWatching();
+      credentials.stop();
       const result = await drainPlane(dataPlane, manager.config);
       await closeAdmin(app);
       plane.stop();
@@ -198,7 +203,38 @@ function firstKeyOf(config: Config, store: Store): Promise<FirstKey | null> {
 interface Foundations {
   readonly plane: PlaneOwner;
   readonly store: Store;
+  readonly credentials: CredentialKeeper;
   readonly logger: Logger;
+}
+
+function credentialKeeper(logger: Logger): CredentialKeeper {
+  return new CredentialKeeper({
+    fetch: fetchCredential,
+    now: Date.now,
+    random: Math.random,
+    schedule: (ms, work) => {
+      const timer = setTimeout(work, ms).unref();
+      return () => clearTimeout(timer);
+    },
+    onError: ({ kind }, error, validUntil) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      const expired = validUntil === null || validUntil <= Date.now();
+      const rest = expired ? 'its providers cannot be used' : 'the one before stays in use';
+      const facts = { event: 'credential', kind, reason, valid_until: validUntil };
+      logger[expired ? 'error' : 'warn'](
+        facts,
+        `a credential could not be fetched; ${rest}; it will be tried again`,
+      );
+    },
+  });
+}
+
+/** A renewed credential goes into a new snapshot; only trouble is worth a line. */
+async function renewed(manager: ConfigManager, logger: Logger): Promise<void> {
+  const report = await manager.keysChanged();
+  if (report.ok)
+    logger.debug({ event: 'credential', version: report.version }, 'a renewed credential is in use');
+  else logReport(logger, report);
 }
 
 /** Activates the first configuration, which starts the data plane. */
@@ -207,9 +243,10 @@ function startManager(
   loaded: LoadResult,
   parts: Foundations,
 ): Promise<ConfigManager> {
-  const { plane, store, logger } = parts;
+  const { plane, store, credentials, logger } = parts;
   const activate = activator({
     store,
+    credentials,
     apply: (snapshot, config) => plane.apply(snapshot, config),
     demoBaseUrl: () => plane.demoBaseUrl(),
     now: Date.now,

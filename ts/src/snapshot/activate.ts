@@ -6,10 +6,20 @@
 import type { Snapshot } from '../bridge/generated/snapshot.js';
 import type { Config } from '../config/config.js';
 import type { Activate, Activation, Refusal } from '../config/manager.js';
+import type { CredentialSource } from '../governance/credential-source.js';
 import type { KeyRepository, LabelRepository, VirtualKeyRow } from '../governance/ports.js';
 import { compileSnapshot, configKeyRows } from './compile.js';
 import { LabelIds, labelsOf } from './labels.js';
 import { modelViews, providerViews } from './views.js';
+
+/** Credentials that are fetched. */
+export interface FetchedCredentials {
+  /** Resolves when each has been tried. */
+  prepare(sources: readonly CredentialSource[]): Promise<void>;
+  secretOf(source: CredentialSource): string | null;
+  /** These are in use, and no others. */
+  retain(sources: readonly CredentialSource[]): void;
+}
 
 /** What activation works with. */
 export interface ActivationParts {
@@ -18,6 +28,7 @@ export interface ActivationParts {
   readonly apply: (snapshot: Snapshot, config: Config) => Refusal | null;
   /** Base URL of the demo provider, which is started when it is first asked for. */
   readonly demoBaseUrl: () => string;
+  readonly credentials: FetchedCredentials;
   readonly now: () => number;
   /** Told when keys of the file could not be written to the store; they serve nevertheless. */
   readonly onMirrorError: (error: unknown) => void;
@@ -32,9 +43,14 @@ export function activator(parts: ActivationParts): Activate {
     const taken = takenNames(config, stored);
     if (taken.length > 0) return { ok: false, problems: taken };
 
+    const sources = config.providers.flatMap(({ credential }) => (credential === null ? [] : [credential]));
+    await parts.credentials.prepare(sources);
     const demoBaseUrl = usesDemo(config) ? parts.demoBaseUrl() : null;
-    const refusal = parts.apply(compileSnapshot({ config, keys: stored, ids, version, demoBaseUrl }), config);
+    const fetched = fetchedSecrets(config, parts.credentials);
+    const snapshot = compileSnapshot({ config, keys: stored, ids, version, demoBaseUrl, fetched });
+    const refusal = parts.apply(snapshot, config);
     if (refusal !== null) return { ok: false, problems: [refusal] };
+    parts.credentials.retain(sources);
 
     await mirrorKeys(parts, configKeyRows(config, ids, parts.now()), stored);
     return { ok: true, providers: providerViews(config, ids), models: modelViews(config, ids) };
@@ -44,6 +60,14 @@ export function activator(parts: ActivationParts): Activate {
 /** Whether the built-in demo provider is among the providers. */
 export function usesDemo(config: Config): boolean {
   return config.providers.some(({ baseUrl }) => baseUrl === null);
+}
+
+function fetchedSecrets(config: Config, credentials: FetchedCredentials): ReadonlyMap<string, string> {
+  const secrets = config.providers.map(({ name, credential }) => ({
+    name,
+    secret: credential === null ? null : credentials.secretOf(credential),
+  }));
+  return new Map(secrets.flatMap(({ name, secret }) => (secret === null ? [] : [[name, secret]])));
 }
 
 function takenNames(config: Config, stored: readonly VirtualKeyRow[]): Refusal[] {

@@ -12,6 +12,7 @@ import { digestOf } from '../../src/governance/key-secret.js';
 import { mintKey } from '../../src/governance/virtual-key.js';
 import { startGateway, type Gateway } from '../../src/main.js';
 import { openStore } from '../../src/store/index.js';
+import { TokenServer } from '../credentials/server.js';
 import { FakeDataPlane, record } from './fake-data-plane.js';
 
 const PATIENCE = { timeout: 5_000, interval: 10 };
@@ -201,6 +202,27 @@ describe('while it serves', () => {
     await gateway!.reload();
     expect(plane.demoRunning).toBe(true);
     expect(plane.snapshots.at(-1)?.providers[0]?.base_url).toBe('http://127.0.0.1:7777/v1');
+  });
+});
+
+describe('a credential that is fetched', () => {
+  const server = new TokenServer();
+  afterEach(() => server.stop());
+
+  it('is tried for at the start, does not keep the gateway from serving, and is used when it has come', async () => {
+    await server.start();
+    const CANARY = 'secret-of-the-application';
+    server.answer = () => ({ status: 503, body: CANARY });
+    const entra = `{ tenant_id: t, client_id: c, client_secret: "env:S", authority: "${server.url}" }`;
+    await start(`providers: { azure: { account: a, entra: ${entra} } }`, { S: CANARY });
+    const secrets = (): (string | undefined)[] =>
+      plane.snapshots.map(({ providers }) => providers[0]?.keys[0]?.secret);
+    expect(secrets()).toEqual([expect.stringContaining('not-fetched-yet')]);
+    server.answer = () => ({ body: { access_token: 'token-1', expires_in: 3600 } });
+    await vi.waitFor(() => expect(secrets().at(-1)).toBe('token-1'), PATIENCE);
+    expect(log.join('')).toContain('a credential could not be fetched');
+    expect(log.join('')).not.toContain(CANARY);
+    expect(log.join('')).not.toContain('token-1');
   });
 });
 

@@ -117,6 +117,11 @@ describe('TypeScript imports', () => {
       ['ts/src/main.ts: only bridge loads native code'],
     ],
     [
+      'a connection opened elsewhere',
+      { 'usage/a.ts': "// fetch(url) is fine in words\nawait fetch('https://example');" },
+      ['ts/src/usage/a.ts: only credentials and cli open connections'],
+    ],
+    [
       'a path out of the tree',
       { 'main.ts': "import '../../scripts/build.mjs';" },
       ['ts/src/main.ts: ../../scripts/build.mjs leaves ts/src'],

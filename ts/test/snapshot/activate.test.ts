@@ -14,6 +14,8 @@ class Harness {
   readonly applied: Snapshot[] = [];
   readonly mirrorErrors: unknown[] = [];
   demoStarts = 0;
+  readonly credentialCalls: string[] = [];
+  fetchedSecret: string | null = null;
   refusal: Refusal | null = null;
 
   private readonly activate = activator({
@@ -25,6 +27,14 @@ class Harness {
     demoBaseUrl: () => {
       this.demoStarts += 1;
       return 'http://127.0.0.1:9/v1';
+    },
+    credentials: {
+      prepare: (sources) => {
+        this.credentialCalls.push(`prepare ${sources.length}`);
+        return Promise.resolve();
+      },
+      secretOf: () => this.fetchedSecret,
+      retain: (sources) => void this.credentialCalls.push(`retain ${sources.length}`),
     },
     now: () => NOW,
     onMirrorError: (error) => this.mirrorErrors.push(error),
@@ -100,5 +110,25 @@ describe('activation', () => {
     harness.store.mirrorConfigKeys = () => Promise.reject(new Error('disk full'));
     expect(await harness.run(`keys: [${KEY('a', 'a')}]`)).toMatchObject({ ok: true });
     expect(harness.mirrorErrors).toHaveLength(1);
+  });
+
+  const ENTRA =
+    'providers: { azure: { account: a, entra: { tenant_id: t, client_id: c, client_secret: s-s-s } }, ollama: }';
+
+  it('serves with a fetched credential, and without one that has not come', async () => {
+    const harness = new Harness();
+    await harness.run(ENTRA);
+    harness.fetchedSecret = 'token-1';
+    await harness.run(ENTRA, 2);
+    const secrets = harness.applied.map(({ providers }) => providers[0]?.keys[0]?.secret);
+    expect(secrets).toEqual([expect.stringContaining('not-fetched-yet'), 'token-1']);
+    expect(harness.credentialCalls).toEqual(['prepare 1', 'retain 1', 'prepare 1', 'retain 1']);
+  });
+
+  it('keeps the credentials of the configuration before when one is refused', async () => {
+    const harness = new Harness();
+    harness.refusal = { path: [], code: 'x', message: 'no' };
+    await harness.run(ENTRA);
+    expect(harness.credentialCalls).toEqual(['prepare 1']);
   });
 });

@@ -1,0 +1,51 @@
+/** Fetches a credential from wherever its source says. */
+
+import type { AzureEntraSource, CredentialSource } from '../governance/credential-source.js';
+import { containerCredential, instanceCredential, webIdentityCredential } from './aws.js';
+import { exchangeJson, tokenFrom, type Credential } from './exchange.js';
+import { machineCredential, serviceAccountCredential, userCredential } from './google.js';
+
+/** Longest wait for a credential, in milliseconds, all its requests together. */
+const TIMEOUT_MS = 10_000;
+
+/** Rejects with a {@link CredentialError}, or as `stop` says. */
+export function fetchCredential(
+  source: CredentialSource,
+  now: number,
+  stop: AbortSignal,
+): Promise<Credential> {
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(TIMEOUT_MS)]);
+  switch (source.kind) {
+    case 'aws_container':
+      return containerCredential(source, signal);
+    case 'aws_instance':
+      return instanceCredential(source, signal);
+    case 'aws_web_identity':
+      return webIdentityCredential(source, signal);
+    case 'google_service_account':
+      return serviceAccountCredential(source, now, signal);
+    case 'google_user':
+      return userCredential(source, now, signal);
+    case 'google_instance':
+      return machineCredential(source, now, signal);
+    case 'azure_entra':
+      return entraCredential(source, now, signal);
+    default:
+      throw new TypeError(`no way to fetch ${(source satisfies never as CredentialSource).kind}`);
+  }
+}
+
+/** https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-client-creds-grant-flow */
+async function entraCredential(
+  { tokenUrl: url, clientId, clientSecret, scope }: AzureEntraSource,
+  now: number,
+  signal: AbortSignal,
+): Promise<Credential> {
+  const form = {
+    grant_type: 'client_credentials',
+    client_id: clientId,
+    client_secret: clientSecret,
+    scope,
+  };
+  return tokenFrom(await exchangeJson({ url, method: 'POST', form }, signal), url, now);
+}
