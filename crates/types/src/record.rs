@@ -230,12 +230,13 @@ pub struct Field {
 
 macro_rules! layout {
     ($($name:ident: $kind:ident),* $(,)?) => {
-        /// The layout of a record on the wire, in order. Fields are only ever appended, into the padding.
+        /// The layout of a record on the wire, in order, every field on a boundary of its size, at most of 4 bytes. Fields
+        /// are only ever appended, into the padding.
         pub const FIELDS: &[Field] = &{
             let mut at = 0;
             [$({
-                let offset = at;
-                at += FieldKind::$kind.bytes();
+                let offset = aligned(at, FieldKind::$kind.bytes());
+                at = offset + FieldKind::$kind.bytes();
                 let _ = at;
                 Field { name: stringify!($name), offset, kind: FieldKind::$kind }
             }),*]
@@ -286,7 +287,12 @@ layout! {
     image_output_tokens: U32,
 }
 
+const fn aligned(at: usize, bytes: usize) -> usize {
+    at.next_multiple_of(if bytes < 4 { bytes } else { 4 })
+}
+
 fn put<const N: usize>(out: &mut [u8; RECORD_BYTES], at: usize, bytes: &[u8; N]) -> usize {
+    let at = aligned(at, N);
     out[at..at + N].copy_from_slice(bytes);
     at + N
 }
@@ -303,6 +309,7 @@ mod tests {
             key_id: 9,
             status: 503,
             attempts: 3,
+            image_output_tokens: 0x0a0b_0c0d,
             ..UsageRecord::default()
         };
         let bytes = record.to_bytes();
@@ -312,6 +319,10 @@ mod tests {
         assert_eq!(bytes[at("key_id")], 9);
         assert_eq!(bytes[at("status")..][..2], 503u16.to_le_bytes());
         assert_eq!(bytes[at("attempts")], 3);
+        assert_eq!(bytes[at("image_output_tokens")..][..4], record.image_output_tokens.to_le_bytes());
+        for field in FIELDS {
+            assert_eq!(field.offset % field.kind.bytes().min(4), 0, "{}", field.name);
+        }
         let last = FIELDS.last().unwrap();
         assert!(last.offset + last.kind.bytes() <= RECORD_BYTES);
     }

@@ -26,11 +26,11 @@ export const RECORD_FIELDS = {
   flags: { offset: 83, kind: 'u8' },
   error: { offset: 84, kind: 'u8' },
   attempts: { offset: 85, kind: 'u8' },
-  cache_write_1h_tokens: { offset: 86, kind: 'u32' },
-  audio_input_tokens: { offset: 90, kind: 'u32' },
-  image_input_tokens: { offset: 94, kind: 'u32' },
-  audio_output_tokens: { offset: 98, kind: 'u32' },
-  image_output_tokens: { offset: 102, kind: 'u32' },
+  cache_write_1h_tokens: { offset: 88, kind: 'u32' },
+  audio_input_tokens: { offset: 92, kind: 'u32' },
+  image_input_tokens: { offset: 96, kind: 'u32' },
+  audio_output_tokens: { offset: 100, kind: 'u32' },
+  image_output_tokens: { offset: 104, kind: 'u32' },
 } as const;
 
 /** Bits of a record's `flags`. */
@@ -96,6 +96,8 @@ export const ERRORS = [
   { id: 23, code: 'internal_error', status: 500 },
   { id: 24, code: 'expectation_failed', status: 417 },
   { id: 25, code: 'too_many_failed_authentications', status: 429 },
+  { id: 26, code: 'unsupported_by_provider', status: 400 },
+  { id: 27, code: 'unsupported_parameter', status: 400 },
 ] as const;
 
 /** Upper bounds of the latency histograms' buckets, microseconds; one further bucket counts what lies above. */
