@@ -1,46 +1,51 @@
-//! Not written yet.
+//! OpenAI's Responses API, as ingress and as egress.
+//!
+//! A conversation is a flat list of items here: messages, reasoning, calls of tools and their outputs. Reading joins
+//! neighbours into turns (see `items_in`), writing takes the turns apart again. Server state (`previous_response_id`,
+//! `conversation`, stored prompts) stays with the provider that keeps it, so a request that builds on it is refused
+//! rather than translated without its history.
+//!
+//! Every event of a stream carries a `sequence_number` and says where it belongs by `output_index`, `item_id` and
+//! `content_index`; the last one holds the whole response. There is no `[DONE]`.
+//!
+//! What is the same in all of OpenAI's dialects (the view of a request that passes untouched, usage, the tap on a stream)
+//! is in [`crate::openai`].
+//!
+//! Source of the shapes: OpenAI's specification 2.3.0 and the types of its official clients.
 
-use crate::exchange::{ApiError, ChatAnswer, ChatRequest, Dropped, Event};
-use crate::json::Doc;
-use crate::openai::RequestError;
-use crate::wire::{AnswerContext, Decode, Encode, Frame, Malformed, Target};
+mod answer_in;
+mod answer_out;
+mod error;
+mod items_in;
+mod items_out;
+mod media;
+mod params_in;
+mod request_in;
+mod request_out;
+mod response_out;
+mod stream_in;
+mod stream_items;
+mod stream_out;
 
-pub fn read_request<'d>(_: &'d Doc<'d>, _: bool, _: &mut Dropped) -> Result<ChatRequest<'d>, RequestError> {
-    unimplemented!()
-}
-pub fn write_request(_: &ChatRequest<'_>, _: &Target<'_>, _: &mut Dropped, _: &mut Vec<u8>) -> Result<(), RequestError> {
-    unimplemented!()
-}
-pub fn read_answer<'d>(_: &'d Doc<'d>) -> Result<ChatAnswer<'d>, Malformed> {
-    unimplemented!()
-}
-pub fn write_answer(_: &ChatAnswer<'_>, _: &AnswerContext, _: &mut Vec<u8>) {
-    unimplemented!()
-}
-pub fn read_error(_: u16, _: &[u8]) -> ApiError {
-    unimplemented!()
-}
-pub fn write_error(_: &ApiError, _: &mut Vec<u8>) {
-    unimplemented!()
-}
-#[derive(Default)]
-pub struct Decoder;
-impl Decode for Decoder {
-    fn frame(&mut self, _: Frame<'_>, _: &mut dyn FnMut(Event<'_>)) -> Result<(), Malformed> {
-        unimplemented!()
-    }
-    fn end(&mut self, _: &mut dyn FnMut(Event<'_>)) {
-        unimplemented!()
-    }
-}
-pub struct Encoder;
-impl Encoder {
-    pub fn new(_: AnswerContext) -> Self {
-        Self
-    }
-}
-impl Encode for Encoder {
-    fn event(&mut self, _: &Event<'_>, _: &mut Vec<u8>) {
-        unimplemented!()
-    }
+use crate::{exchange, json};
+
+pub use answer_in::read_answer;
+pub use answer_out::write_answer;
+pub use error::{read_error, write_error};
+pub use request_in::read_request;
+pub use request_out::{mapped_name, write_request};
+pub use stream_in::Decoder;
+pub use stream_out::Encoder;
+
+/// In front of what Anthropic calls redacted thinking where it travels as `encrypted_content`, so that it is told apart
+/// from the signature of a thought when the client sends it back. Clients do not look into either.
+const REDACTED: &str = "redacted_thinking:";
+
+/// The same for Gemini's signature of a tool call, which travels in a reasoning item in front of the call.
+const CALL_SIGNATURE: &str = "tool_signature:";
+
+/// What is behind a prefix of a text, where it begins with it.
+fn behind<'d>(text: &json::Value<'d>, prefix: &str) -> Option<exchange::Text<'d>> {
+    let inside = text.raw().strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    inside.strip_prefix(prefix.as_bytes()).map(exchange::Text::escaped)
 }
