@@ -4,58 +4,34 @@
 //! wanted stand in the path. Google's own reader takes every member in `camelCase` and in `snake_case`, and so do ours;
 //! what we write is `camelCase`.
 
+mod answer;
+mod contents_in;
+mod contents_out;
 mod count;
 mod error;
+mod finish;
 mod inspect;
+mod logprobs;
+mod media;
+mod names;
+mod request_in;
+mod request_out;
+mod schema;
+mod schema_in;
+mod stream_in;
+mod stream_out;
 mod tap;
+mod tools_in;
+mod tools_out;
 mod usage;
 
+pub use answer::{read_answer, write_answer};
 pub use count::{read_token_count, write_token_count};
 pub use error::{read_error, write_error};
 pub use inspect::inspect;
+pub use request_in::read_request;
+pub use request_out::{write_request, write_token_request};
+pub use stream_in::Decoder;
+pub use stream_out::Encoder;
 pub use tap::StreamTap;
 pub use usage::read_usage;
-
-use crate::exchange::{ChatAnswer, ChatRequest, Dropped, Event};
-use crate::json::Doc;
-use crate::openai::RequestError;
-use crate::wire::{AnswerContext, Decode, Encode, Frame, Malformed, Target};
-
-pub fn read_request<'d>(_: &'d Doc<'d>, _: bool, _: &mut Dropped) -> Result<ChatRequest<'d>, RequestError> {
-    unimplemented!()
-}
-pub fn write_request(
-    _: &ChatRequest<'_>,
-    _: &Target<'_>,
-    _: &mut Dropped,
-    _: &mut Vec<u8>,
-) -> Result<(), RequestError> {
-    unimplemented!()
-}
-pub fn read_answer<'d>(_: &'d Doc<'d>) -> Result<ChatAnswer<'d>, Malformed> {
-    unimplemented!()
-}
-pub fn write_answer(_: &ChatAnswer<'_>, _: &AnswerContext, _: &mut Vec<u8>) {
-    unimplemented!()
-}
-#[derive(Default)]
-pub struct Decoder;
-impl Decode for Decoder {
-    fn frame(&mut self, _: Frame<'_>, _: &mut dyn FnMut(Event<'_>)) -> Result<(), Malformed> {
-        unimplemented!()
-    }
-    fn end(&mut self, _: &mut dyn FnMut(Event<'_>)) {
-        unimplemented!()
-    }
-}
-pub struct Encoder;
-impl Encoder {
-    pub fn new(_: AnswerContext) -> Self {
-        Self
-    }
-}
-impl Encode for Encoder {
-    fn event(&mut self, _: &Event<'_>, _: &mut Vec<u8>) {
-        unimplemented!()
-    }
-}

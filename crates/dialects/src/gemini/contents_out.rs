@@ -1,0 +1,338 @@
+//! The conversation as Google wants it: turns of user and model by turns, results of tools in the order of the calls and
+//! alone in their turn, no empty parts.
+
+use super::media::write_media;
+use crate::exchange::{
+    ChatRequest, Dropped, Media, Message, PartKind, Role, Source, Text, ToolCall, ToolResult,
+};
+use crate::json::{self, Out};
+use crate::openai::RequestError;
+use crate::wire::{Quirk, Quirks};
+
+/// The signature that tells Gemini not to look for one. Google documents it for calls that another model made.
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
+/// Who speaks in a turn. Results of tools have one of their own: Gemini 3 refuses them beside other parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaker {
+    User,
+    Model,
+    Tools,
+}
+
+struct Turn<'r, 'a> {
+    speaker: Speaker,
+    pieces: Vec<Piece<'r, 'a>>,
+}
+
+struct Piece<'r, 'a> {
+    part: &'r PartKind<'a>,
+    /// Of a result: which call of the turn before it is for, and that call's name.
+    call: Option<(usize, &'r Text<'a>)>,
+}
+
+/// The turns of a conversation, and the parts of its system prompts.
+pub(super) struct Turns<'r, 'a> {
+    turns: Vec<Turn<'r, 'a>>,
+    system: Vec<&'r Text<'a>>,
+}
+
+impl<'r, 'a> Turns<'r, 'a> {
+    /// Sorts the messages into turns.
+    ///
+    /// # Errors
+    ///
+    /// Where there are none, or a result is for no call.
+    pub(super) fn of(request: &'r ChatRequest<'a>, dropped: &mut Dropped) -> Result<Self, RequestError> {
+        let mut sorted = Self { turns: Vec::with_capacity(request.messages.len()), system: Vec::new() };
+        for message in &request.messages {
+            sorted.message(message, dropped)?;
+        }
+        if sorted.turns.is_empty() && sorted.system.is_empty() {
+            return Err(RequestError::about("messages", "The conversation holds nothing to answer."));
+        }
+        Ok(sorted)
+    }
+
+    fn message(&mut self, message: &'r Message<'a>, dropped: &mut Dropped) -> Result<(), RequestError> {
+        dropped.note_if(message.name.is_some(), "messages.name");
+        for part in &message.parts {
+            dropped.note_if(part.cache.is_some(), "cache_control");
+            match (&part.kind, message.role) {
+                (PartKind::ToolResult(result), _) => self.result(&part.kind, result)?,
+                (PartKind::Text(text) | PartKind::Refusal(text), _) if text.is_empty() => {}
+                (PartKind::Text(text), Role::System) => self.system.push(text),
+                (_, Role::System) => dropped.note("messages.system"),
+                (PartKind::RedactedThinking(_), _) => dropped.note("redacted_thinking"),
+                (PartKind::Thinking { text, signature }, _) => {
+                    // Proof of another provider's thinking would be refused, and Google asks for its own only with calls.
+                    dropped.note_if(signature.is_some(), "thinking.signature");
+                    if !text.is_empty() {
+                        self.push(Speaker::Model, &part.kind);
+                    }
+                }
+                (kind, Role::User) => {
+                    note_media(kind, dropped);
+                    self.push(Speaker::User, kind);
+                }
+                (kind, Role::Assistant) => self.push(Speaker::Model, kind),
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, speaker: Speaker, part: &'r PartKind<'a>) {
+        let piece = Piece { part, call: None };
+        match self.turns.last_mut() {
+            Some(turn) if turn.speaker == speaker => turn.pieces.push(piece),
+            _ => self.turns.push(Turn { speaker, pieces: vec![piece] }),
+        }
+    }
+
+    /// Puts a result into the turn behind that of its call, whatever was said in between.
+    fn result(&mut self, part: &'r PartKind<'a>, result: &'r ToolResult<'a>) -> Result<(), RequestError> {
+        let found = self.turns.iter().enumerate().rev().find_map(|(at, turn)| {
+            let mut calls = turn.calls().enumerate();
+            calls.find(|(_, call)| call.id == result.id).map(|(order, call)| (at + 1, order, &call.name))
+        });
+        let (at, call) = match (found, &result.name) {
+            (Some((at, order, name)), _) => (at, (order, name)),
+            (None, Some(name)) => {
+                let model = self.turns.iter().rposition(|turn| turn.speaker == Speaker::Model);
+                (model.map_or(self.turns.len(), |at| at + 1), (usize::MAX, name))
+            }
+            (None, None) => {
+                return Err(RequestError::about(
+                    "messages",
+                    "A tool's result answers none of the tool calls before it.",
+                ));
+            }
+        };
+        if self.turns.get(at).is_none_or(|turn| turn.speaker != Speaker::Tools) {
+            self.turns.insert(at, Turn { speaker: Speaker::Tools, pieces: Vec::new() });
+        }
+        let pieces = &mut self.turns[at].pieces;
+        let behind = pieces.partition_point(|piece| piece.call.is_some_and(|(order, _)| order <= call.0));
+        pieces.insert(behind, Piece { part, call: Some(call) });
+        Ok(())
+    }
+
+    /// Appends the system prompts as `systemInstruction`, if there are any.
+    pub(super) fn write_system(&self, out: &mut Out<'_>) {
+        if self.system.is_empty() {
+            return;
+        }
+        out.key("systemInstruction").begin_object().key("parts").begin_array();
+        self.system.iter().for_each(|text| write_text(text, out));
+        out.end_array().end_object();
+    }
+
+    /// Appends the turns as `contents`.
+    ///
+    /// # Errors
+    ///
+    /// Where a medium cannot be sent.
+    pub(super) fn write(&self, quirks: Quirks, out: &mut Out<'_>) -> Result<(), RequestError> {
+        let current = self.turns.iter().rposition(|turn| turn.speaker == Speaker::User).unwrap_or(0);
+        out.key("contents").begin_array();
+        if self.turns.first().is_none_or(|turn| turn.speaker == Speaker::Model) {
+            // A conversation begins with the user. A blank is the least that is no empty part.
+            begin("user", out);
+            write_text(&Text::literal(" "), out);
+            end(out);
+        }
+        for (at, turn) in self.turns.iter().enumerate() {
+            turn.write(quirks, at >= current, out)?;
+        }
+        out.end_array();
+        Ok(())
+    }
+}
+
+fn note_media(kind: &PartKind<'_>, dropped: &mut Dropped) {
+    let (PartKind::Image(media)
+    | PartKind::Audio(media)
+    | PartKind::Video(media)
+    | PartKind::Document(media)) = kind
+    else {
+        return;
+    };
+    dropped.note_if(media.detail.as_ref().is_some_and(|detail| !detail.is("auto")), "image.detail");
+    dropped.note_if(media.name.is_some(), "file.filename");
+}
+
+fn begin(role: &str, out: &mut Out<'_>) {
+    out.begin_object().field("role", role).key("parts").begin_array();
+}
+
+fn end(out: &mut Out<'_>) {
+    out.end_array().end_object();
+}
+
+fn write_text(text: &Text<'_>, out: &mut Out<'_>) {
+    out.begin_object().key("text").text(text).end_object();
+}
+
+impl<'r, 'a> Turn<'r, 'a> {
+    fn calls(&self) -> impl Iterator<Item = &'r ToolCall<'a>> {
+        self.pieces.iter().filter_map(|piece| match piece.part {
+            PartKind::ToolCall(call) => Some(call),
+            _ => None,
+        })
+    }
+
+    /// `current` says that the turn is one the model is still in, whose calls need their signatures.
+    fn write(&self, quirks: Quirks, current: bool, out: &mut Out<'_>) -> Result<(), RequestError> {
+        begin(if self.speaker == Speaker::Model { "model" } else { "user" }, out);
+        // Of calls made at once only the first is signed.
+        let mut sign = current && quirks.has(Quirk::ThinkingLevel);
+        for piece in &self.pieces {
+            match (piece.part, piece.call) {
+                (PartKind::ToolCall(call), _) => {
+                    write_call(call, !quirks.has(Quirk::NoCallIds), std::mem::take(&mut sign), out);
+                }
+                (PartKind::ToolResult(result), Some((_, name))) => write_result(result, name, quirks, out)?,
+                (part, _) => write_part(part, out)?,
+            }
+        }
+        end(out);
+        if self.speaker == Speaker::Tools && !quirks.has(Quirk::ThinkingLevel) {
+            self.write_media_of_results(out)?;
+        }
+        Ok(())
+    }
+
+    /// Models before Gemini 3 take no media within a result, so they come in a turn behind it.
+    fn write_media_of_results(&self, out: &mut Out<'_>) -> Result<(), RequestError> {
+        let results = self.pieces.iter().filter_map(|piece| match piece.part {
+            PartKind::ToolResult(result) => Some(result),
+            _ => None,
+        });
+        let mut media = results.flat_map(media_of).peekable();
+        if media.peek().is_none() {
+            return Ok(());
+        }
+        begin("user", out);
+        for (kind, media) in media {
+            write_media(kind, media, out)?;
+        }
+        end(out);
+        Ok(())
+    }
+}
+
+/// The parts of a result that are no text.
+fn media_of<'r, 'a>(result: &'r ToolResult<'a>) -> impl Iterator<Item = (&'r PartKind<'a>, &'r Media<'a>)> {
+    result
+        .parts
+        .iter()
+        .filter_map(|part| as_media(&part.kind))
+        .filter(|(_, media)| !matches!(media.source, Source::Text(_)))
+}
+
+fn as_media<'r, 'a>(kind: &'r PartKind<'a>) -> Option<(&'r PartKind<'a>, &'r Media<'a>)> {
+    match kind {
+        PartKind::Image(media)
+        | PartKind::Audio(media)
+        | PartKind::Document(media)
+        | PartKind::Video(media) => Some((kind, media)),
+        _ => None,
+    }
+}
+
+/// Appends a part of a turn that is no result of a tool.
+pub(super) fn write_part(kind: &PartKind<'_>, out: &mut Out<'_>) -> Result<(), RequestError> {
+    match kind {
+        PartKind::Text(text) | PartKind::Refusal(text) => write_text(text, out),
+        PartKind::Thinking { text, .. } => {
+            out.begin_object().key("text").text(text).key("thought").bool(true).end_object();
+        }
+        PartKind::ToolCall(call) => write_call(call, true, false, out),
+        PartKind::ToolResult(_) | PartKind::RedactedThinking(_) => {}
+        PartKind::Image(media)
+        | PartKind::Audio(media)
+        | PartKind::Document(media)
+        | PartKind::Video(media) => {
+            write_media(kind, media, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Appends a call. `sign` puts Google's stand-in where the signature is missing.
+pub(super) fn write_call(call: &ToolCall<'_>, with_id: bool, sign: bool, out: &mut Out<'_>) {
+    out.begin_object().key("functionCall").begin_object();
+    if with_id && !call.id.is_empty() {
+        out.key("id").text(&call.id);
+    }
+    out.key("name").text(&call.name).key("args");
+    if call.custom {
+        out.begin_object().key("input").text(&call.arguments.to_text()).end_object();
+    } else {
+        call.arguments.write_object(out.bytes());
+    }
+    out.end_object();
+    match &call.signature {
+        Some(signature) => _ = out.key("thoughtSignature").text(signature),
+        None if sign => _ = out.field("thoughtSignature", NO_SIGNATURE),
+        None => {}
+    }
+    out.end_object();
+}
+
+fn write_result(
+    result: &ToolResult<'_>,
+    name: &Text<'_>,
+    quirks: Quirks,
+    out: &mut Out<'_>,
+) -> Result<(), RequestError> {
+    out.begin_object().key("functionResponse").begin_object();
+    if !quirks.has(Quirk::NoCallIds) && !result.id.is_empty() {
+        out.key("id").text(&result.id);
+    }
+    out.key("name").text(name).key("response");
+    write_response(result, out);
+    if quirks.has(Quirk::ThinkingLevel) && media_of(result).next().is_some() {
+        out.key("parts").begin_array();
+        for (kind, media) in media_of(result) {
+            write_media(kind, media, out)?;
+        }
+        out.end_array();
+    }
+    out.end_object().end_object();
+    Ok(())
+}
+
+/// The response must be an object. A result that is one goes as it is; any other text is its `output`, or its `error`.
+fn write_response(result: &ToolResult<'_>, out: &mut Out<'_>) {
+    let text = joined(result);
+    if !result.is_error && may_be_object(&text) {
+        let decoded = text.decode();
+        if json::scan_object_lenient(decoded.as_bytes(), &[]).is_ok() {
+            out.raw(decoded.trim().as_bytes());
+            return;
+        }
+    }
+    out.begin_object().key(if result.is_error { "error" } else { "output" }).text(&text).end_object();
+}
+
+/// The texts of a result, each on lines of its own.
+fn joined<'r>(result: &'r ToolResult<'_>) -> Text<'r> {
+    let mut texts = result.parts.iter().filter_map(|part| match &part.kind {
+        PartKind::Text(text) | PartKind::Document(Media { source: Source::Text(text), .. }) => {
+            Some(text.borrow())
+        }
+        _ => None,
+    });
+    let mut joined = texts.next().unwrap_or_default();
+    for text in texts {
+        joined.push(&Text::escaped(b"\\n"));
+        joined.push(&text);
+    }
+    joined
+}
+
+/// Spares most results the decoding.
+fn may_be_object(text: &Text<'_>) -> bool {
+    matches!(text.as_escaped().trim_ascii_start().first(), Some(b'{' | b'\\'))
+}

@@ -1,0 +1,62 @@
+//! Tools and tool choice as Google wants them.
+
+use super::names::write_list;
+use super::schema::{Rewritten, rewrite};
+use crate::exchange::{ChatRequest, Dropped, Text, Tool, ToolChoice};
+use crate::json::Out;
+
+/// What a tool takes that takes free text.
+const FREE_TEXT: &[u8] =
+    br#"{"type":"OBJECT","properties":{"input":{"type":"STRING"}},"required":["input"]}"#;
+
+/// Appends `tools` and `toolConfig`, if there are tools. All functions stand in one entry: some models read no other.
+pub(super) fn write_tools(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
+    if request.tools.is_empty() {
+        let asked = request
+            .tool_choice
+            .as_ref()
+            .is_some_and(|choice| !matches!(choice, ToolChoice::Auto | ToolChoice::None));
+        dropped.note_if(asked, "tool_choice");
+        return;
+    }
+    dropped.note_if(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
+    out.key("tools").begin_array().begin_object().key("functionDeclarations").begin_array();
+    request.tools.iter().for_each(|tool| write_tool(tool, dropped, out));
+    out.end_array().end_object().end_array();
+    if let Some(choice) = &request.tool_choice {
+        write_choice(choice, out);
+    }
+}
+
+fn write_tool(tool: &Tool<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
+    dropped.note_if(tool.strict == Some(true), "tools.strict");
+    dropped.note_if(tool.cache.is_some(), "cache_control");
+    out.begin_object().key("name").text(&tool.name).field_text("description", tool.description.as_ref());
+    match &tool.schema {
+        _ if tool.custom => {
+            out.key("parameters").raw(FREE_TEXT);
+        }
+        Some(schema) => match rewrite(schema) {
+            Rewritten::Subset(bytes) => _ = out.key("parameters").raw(&bytes),
+            Rewritten::Verbatim => _ = out.key("parametersJsonSchema").raw(schema.as_bytes()),
+            Rewritten::Empty => {}
+        },
+        None => {}
+    }
+    out.end_object();
+}
+
+fn write_choice(choice: &ToolChoice<'_>, out: &mut Out<'_>) {
+    let (mode, names): (_, &[Text<'_>]) = match choice {
+        ToolChoice::Auto => ("AUTO", &[]),
+        ToolChoice::None => ("NONE", &[]),
+        ToolChoice::Required => ("ANY", &[]),
+        ToolChoice::Named(name) => ("ANY", std::slice::from_ref(name)),
+        ToolChoice::Allowed { names, required: true } => ("ANY", names),
+        // `AUTO` ignores the names; this mode is `AUTO` with names.
+        ToolChoice::Allowed { names, required: false } => ("VALIDATED", names),
+    };
+    out.key("toolConfig").begin_object().key("functionCallingConfig").begin_object().field("mode", mode);
+    write_list("allowedFunctionNames", names, out);
+    out.end_object().end_object();
+}
