@@ -4,7 +4,8 @@
 //! only for models since 2.5, not in `v1` everywhere, and with less support than the name says: it keeps no `pattern` and
 //! no lengths. The subset works with every model and version, so it is what is written wherever it can say the same.
 //! Where it cannot (recursion, maps, tuples, values of any type) the schema goes as it is, which an old model refuses in
-//! words, rather than as another schema. See `docs/decisions`.
+//! words, rather than as another schema. See
+//! `docs/decisions/0010-schemas-for-gemini.md`.
 
 use super::names::write_list;
 use crate::exchange::{Raw, Text};
@@ -252,6 +253,9 @@ impl Type {
             Kind::Object => Self::Object,
             Kind::Array => Self::Array,
             Kind::String => Self::String,
+            Kind::Number if value.raw().iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') => {
+                Self::Integer
+            }
             Kind::Number => Self::Number,
             Kind::Bool => Self::Boolean,
             Kind::Null => Self::Null,
