@@ -3,59 +3,51 @@
 //! Source of the shapes: the reference of the Messages API (versions 2023-06-01 and 2026-10-21), the types of its official
 //! clients and recorded traffic.
 
+mod answer;
+mod block;
 mod count;
 mod error;
+mod finish;
 mod frame;
 mod inspect;
+mod media;
+mod message_in;
+mod message_out;
+mod request_in;
+mod request_out;
+mod stream_in;
+mod stream_out;
 mod tap;
+mod tools_in;
+mod tools_out;
+mod turns;
 mod usage;
 
+pub use answer::{read_answer, write_answer};
 pub use count::{read_token_count, write_token_count};
 pub use error::{read_error, write_error};
 pub use inspect::inspect;
+pub use request_in::read_request;
+pub use request_out::write_request;
+pub use stream_in::Decoder;
+pub use stream_out::Encoder;
 pub use tap::StreamTap;
 pub use usage::read_usage;
 
-use crate::exchange::{ChatAnswer, ChatRequest, Dropped, Event};
-use crate::json::Doc;
-use crate::openai::RequestError;
-use crate::wire::{AnswerContext, Decode, Encode, Frame, Malformed, Target};
+use crate::exchange::{Text, Tool};
+use crate::tool_names::NameRules;
 
-pub fn read_request<'d>(_: &'d Doc<'d>, _: bool, _: &mut Dropped) -> Result<ChatRequest<'d>, RequestError> {
-    unimplemented!()
-}
-pub fn write_request(
-    _: &ChatRequest<'_>,
-    _: &Target<'_>,
-    _: &mut Dropped,
-    _: &mut Vec<u8>,
-) -> Result<(), RequestError> {
-    unimplemented!()
-}
-pub fn read_answer<'d>(_: &'d Doc<'d>) -> Result<ChatAnswer<'d>, Malformed> {
-    unimplemented!()
-}
-pub fn write_answer(_: &ChatAnswer<'_>, _: &AnswerContext, _: &mut Vec<u8>) {
-    unimplemented!()
-}
-#[derive(Default)]
-pub struct Decoder;
-impl Decode for Decoder {
-    fn frame(&mut self, _: Frame<'_>, _: &mut dyn FnMut(Event<'_>)) -> Result<(), Malformed> {
-        unimplemented!()
-    }
-    fn end(&mut self, _: &mut dyn FnMut(Event<'_>)) {
-        unimplemented!()
-    }
-}
-pub struct Encoder;
-impl Encoder {
-    pub fn new(_: AnswerContext) -> Self {
-        Self
-    }
-}
-impl Encode for Encoder {
-    fn event(&mut self, _: &Event<'_>, _: &mut Vec<u8>) {
-        unimplemented!()
-    }
+/// The tool that stands in for a format where the model knows none: it is forced, and its call is read as the answer.
+const FORMAT_TOOL: &str = "sluice_answer_format";
+
+/// What stands before the signature of a call, see `answer::marked`.
+const TOOL_SIGNATURE: &str = "tool:";
+
+/// `[a-zA-Z0-9_-]{1,128}`
+const NAMES: NameRules = NameRules { max_bytes: 128, ..NameRules::COMMON };
+
+/// The name that a tool has in requests of this dialect, see [`NameRules::mapped_name`].
+#[must_use]
+pub fn mapped_name<'n>(tools: &[Tool<'_>], name: &'n Text<'_>) -> Text<'n> {
+    NAMES.mapped_name(tools, name)
 }
