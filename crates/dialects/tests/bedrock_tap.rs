@@ -81,6 +81,7 @@ fn requests_are_inspected() {
 fn edge_74_models_are_one_segment_of_the_path() {
     let mut path = String::new();
     write_path("arn:aws:bedrock:us-east-1:1:inference-profile/us.x-v1:0", true, &mut path);
-    let expected = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0/converse-stream";
+    let expected =
+        "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0/converse-stream";
     assert_eq!(path, expected);
 }

@@ -5,9 +5,27 @@
 //! type. Source of the shapes: the types of the official SDK (`@aws-sdk/client-bedrock-runtime` 3.1164), the API reference
 //! and recorded traffic.
 
+mod answer;
+mod arguments;
+mod blocks_in;
+mod error;
+mod finish;
+mod media;
+mod messages_out;
+mod model_fields;
+mod request_in;
+mod request_out;
+mod stream_in;
+mod stream_out;
 mod tap;
 mod usage;
 
+pub use answer::{read_answer, write_answer};
+pub use error::{error_type, read_error, write_error};
+pub use request_in::read_request;
+pub use request_out::{mapped_name, write_request};
+pub use stream_in::Decoder;
+pub use stream_out::Encoder;
 pub use tap::{StreamTap, inspect};
 pub use usage::read_usage;
 
@@ -27,57 +45,8 @@ pub fn write_path(model: &str, stream: bool, out: &mut String) {
     }
     out.push_str(if stream { "/converse-stream" } else { "/converse" });
 }
-use crate::exchange::{ApiError, ChatAnswer, ChatRequest, Dropped, Event};
-use crate::json::Doc;
-use crate::openai::RequestError;
-use crate::wire::{AnswerContext, Decode, Encode, Frame, Malformed, Target};
-
-pub fn read_request<'d>(_: &'d Doc<'d>, _: bool, _: &mut Dropped) -> Result<ChatRequest<'d>, RequestError> {
-    unimplemented!()
-}
-pub fn write_request(_: &ChatRequest<'_>, _: &Target<'_>, _: &mut Dropped, _: &mut Vec<u8>) -> Result<(), RequestError> {
-    unimplemented!()
-}
-pub fn read_answer<'d>(_: &'d Doc<'d>) -> Result<ChatAnswer<'d>, Malformed> {
-    unimplemented!()
-}
-pub fn write_answer(_: &ChatAnswer<'_>, _: &AnswerContext, _: &mut Vec<u8>) {
-    unimplemented!()
-}
-pub fn read_error(_: u16, _: &[u8]) -> ApiError {
-    unimplemented!()
-}
-pub fn write_error(_: &ApiError, _: &mut Vec<u8>) {
-    unimplemented!()
-}
-#[derive(Default)]
-pub struct Decoder;
-impl Decode for Decoder {
-    fn frame(&mut self, _: Frame<'_>, _: &mut dyn FnMut(Event<'_>)) -> Result<(), Malformed> {
-        unimplemented!()
-    }
-    fn end(&mut self, _: &mut dyn FnMut(Event<'_>)) {
-        unimplemented!()
-    }
-}
-pub struct Encoder;
-impl Encoder {
-    pub fn new(_: AnswerContext) -> Self {
-        Self
-    }
-}
-impl Encode for Encoder {
-    fn event(&mut self, _: &Event<'_>, _: &mut Vec<u8>) {
-        unimplemented!()
-    }
-}
 
 /// Whether a frame of this name is an error: an exception, or what else is none of the events.
 fn is_error_name(name: &[u8]) -> bool {
     name.ends_with(b"Exception") || name == b"error"
-}
-
-/// Stand-in.
-pub fn error_type(_: &ApiError) -> &'static str {
-    "ValidationException"
 }
