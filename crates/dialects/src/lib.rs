@@ -15,6 +15,7 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
+pub mod embeddings;
 pub mod errors;
 pub mod event_stream;
 pub mod exchange;
@@ -25,6 +26,7 @@ pub mod ollama;
 pub mod openai;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod rerank;
 pub mod sse;
 pub mod tool_names;
 pub mod wire;

@@ -78,7 +78,7 @@ pub fn write_answer(answer: &ChatAnswer<'_>, context: &AnswerContext, out: &mut 
 }
 
 /// The id: a UUID, the provider's where it gave one.
-pub(super) fn write_id(id: Option<&Text<'_>>, context: &AnswerContext, out: &mut Out<'_>) {
+pub(crate) fn write_id(id: Option<&Text<'_>>, context: &AnswerContext, out: &mut Out<'_>) {
     if let Some(id) = id.filter(|id| is_uuid(id.as_escaped())) {
         out.text(id);
         return;

@@ -37,6 +37,7 @@ pub use tap::StreamTap;
 pub use tools::mapped_name;
 pub use usage::read_usage;
 
+pub(crate) use answer::write_id;
 pub(crate) use error::{read_any_error, shortened};
 pub(crate) use message_out::joined;
 
