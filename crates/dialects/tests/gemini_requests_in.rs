@@ -235,6 +235,24 @@ fn thoughts_in_pieces_are_one() {
 }
 
 #[test]
+fn turns_kept_as_a_stream_had_them_are_one() {
+    let body = r#"{"contents":[{"role":"user","parts":[{"text":"x"}]},
+        {"role":"model","parts":[{"text":"hm ","thought":true}]},{"role":"model","parts":[{"text":"so","thought":true}]},
+        {"role":"model","parts":[{"text":"","thought":true,"thoughtSignature":"c2ln"}]},
+        {"role":"model","parts":[{"text":"Hel"}]},{"role":"model","parts":[{"text":"lo"}]},
+        {"role":"model","parts":[{"functionCall":{"id":"c","name":"f","args":{}}}]},{"role":"user","parts":[{"text":"y"}]}]}"#;
+    read(body, |request, _| {
+        assert_eq!(request.messages.len(), 3);
+        let parts = &request.messages[1].parts;
+        let thought = PartKind::Thinking { text: text("hm so"), signature: Some(text("c2ln")) };
+        assert_eq!(
+            (&parts[0].kind, &parts[1].kind, parts.len()),
+            (&thought, &PartKind::Text(text("Hello")), 3)
+        );
+    });
+}
+
+#[test]
 fn a_request_to_count_tokens_is_read() {
     let body = r#"{"generateContentRequest":{"model":"models/m","contents":[{"parts":[{"text":"x"}]}]}}"#;
     read(body, |request, dropped| {

@@ -5,7 +5,7 @@ use sluice_dialects::exchange::{
     Arguments, CacheHint, ChatRequest, Dropped, Effort, Format, Media, Message, Number, Part, PartKind, Raw,
     Reasoning, Role, Source, Text, Tool, ToolCall, ToolChoice, ToolResult,
 };
-use sluice_dialects::gemini::{write_request, write_token_request};
+use sluice_dialects::gemini::{mapped_name, write_request, write_token_request};
 use sluice_dialects::openai::RequestError;
 use sluice_dialects::wire::{Quirk, Quirks, Target};
 
@@ -288,6 +288,29 @@ fn trap_32_34_tools_share_an_entry_and_free_text_is_wrapped() {
     let arguments = &found["contents"][1]["parts"][0]["functionCall"]["args"];
     assert_eq!(*arguments, json!({"input":"{\"not\":\"arguments\"}"}));
     assert_eq!(dropped, "parallel_tool_calls");
+}
+
+#[test]
+fn trap_23_names_are_made_to_fit() {
+    let choice = ToolChoice::Named(Text::literal("2d plot"));
+    let request = ChatRequest {
+        messages: vec![
+            user("x"),
+            message(Role::Assistant, vec![call("a", "2d plot", "{}"), call("b", "mcp:fs.read", "{}")]),
+            message(Role::User, vec![result("a", "1"), result("b", "2")]),
+        ],
+        tools: vec![tool("2d plot", "{}"), tool("mcp:fs.read", "{}")],
+        tool_choice: Some(choice),
+        ..ChatRequest::default()
+    };
+    assert_eq!(mapped_name(&request.tools, &Text::literal("2d plot")), Text::literal("_2d_plot"));
+    let (found, _) = write(&request, Quirks::NONE);
+    let expected = json!([{"functionDeclarations":[{"name":"_2d_plot"},{"name":"mcp:fs.read"}]}]);
+    assert_eq!(found["tools"], expected);
+    let names = &found["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"];
+    assert_eq!(*names, json!(["_2d_plot"]));
+    assert_eq!(found["contents"][1]["parts"][0]["functionCall"]["name"], "_2d_plot");
+    assert_eq!(found["contents"][2]["parts"][0]["functionResponse"]["name"], "_2d_plot");
 }
 
 #[test]

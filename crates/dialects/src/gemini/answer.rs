@@ -98,7 +98,7 @@ fn write_candidate(index: usize, choice: &Choice<'_>, out: &mut Out<'_>) {
 
 fn write_answer_part(part: &Part<'_>, out: &mut Out<'_>) {
     match &part.kind {
-        PartKind::ToolCall(call) => write_call(call, true, false, out),
+        PartKind::ToolCall(call) => write_call(call, &call.name, true, false, out),
         PartKind::Thinking { text, signature } => write_thought(text, signature.as_ref(), out),
         kind => {
             let before = out.bytes().len();

@@ -149,7 +149,7 @@ fn read_part<'d>(
 }
 
 /// Thoughts come in pieces, as a stream had them, and are one thought until a signature closes it.
-fn push_thought<'d>(text: Text<'d>, signature: Option<Text<'d>>, parts: &mut Vec<Part<'d>>) {
+pub(super) fn push_thought<'d>(text: Text<'d>, signature: Option<Text<'d>>, parts: &mut Vec<Part<'d>>) {
     let last = parts.last_mut().map(|part| &mut part.kind);
     if let Some(PartKind::Thinking { text: earlier, signature: none @ None }) = last {
         earlier.push(&text);

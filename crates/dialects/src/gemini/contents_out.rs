@@ -2,11 +2,13 @@
 //! alone in their turn, no empty parts.
 
 use super::media::write_media;
+use super::tools_out::NAMES;
 use crate::exchange::{
     ChatRequest, Dropped, Media, Message, PartKind, Role, Source, Text, ToolCall, ToolResult,
 };
 use crate::json::{self, Out};
 use crate::openai::RequestError;
+use crate::tool_names::ToolNames;
 use crate::wire::{Quirk, Quirks};
 
 /// The signature that tells Gemini not to look for one. Google documents it for calls that another model made.
@@ -132,7 +134,12 @@ impl<'r, 'a> Turns<'r, 'a> {
     /// # Errors
     ///
     /// Where a medium cannot be sent.
-    pub(super) fn write(&self, quirks: Quirks, out: &mut Out<'_>) -> Result<(), RequestError> {
+    pub(super) fn write(
+        &self,
+        quirks: Quirks,
+        names: &ToolNames,
+        out: &mut Out<'_>,
+    ) -> Result<(), RequestError> {
         let current = self.turns.iter().rposition(|turn| turn.speaker == Speaker::User).unwrap_or(0);
         out.key("contents").begin_array();
         if self.turns.first().is_none_or(|turn| turn.speaker == Speaker::Model) {
@@ -142,7 +149,7 @@ impl<'r, 'a> Turns<'r, 'a> {
             end(out);
         }
         for (at, turn) in self.turns.iter().enumerate() {
-            turn.write(quirks, at >= current, out)?;
+            turn.write(quirks, names, at >= current, out)?;
         }
         out.end_array();
         Ok(())
@@ -182,16 +189,26 @@ impl<'r, 'a> Turn<'r, 'a> {
     }
 
     /// `current` says that the turn is one the model is still in, whose calls need their signatures.
-    fn write(&self, quirks: Quirks, current: bool, out: &mut Out<'_>) -> Result<(), RequestError> {
+    fn write(
+        &self,
+        quirks: Quirks,
+        names: &ToolNames,
+        current: bool,
+        out: &mut Out<'_>,
+    ) -> Result<(), RequestError> {
         begin(if self.speaker == Speaker::Model { "model" } else { "user" }, out);
         // Of calls made at once only the first is signed.
         let mut sign = current && quirks.has(Quirk::ThinkingLevel);
         for piece in &self.pieces {
             match (piece.part, piece.call) {
                 (PartKind::ToolCall(call), _) => {
-                    write_call(call, !quirks.has(Quirk::NoCallIds), std::mem::take(&mut sign), out);
+                    let sign = std::mem::take(&mut sign);
+                    let name = names.mapped(&NAMES, &call.name);
+                    write_call(call, &name, !quirks.has(Quirk::NoCallIds), sign, out);
                 }
-                (PartKind::ToolResult(result), Some((_, name))) => write_result(result, name, quirks, out)?,
+                (PartKind::ToolResult(result), Some((_, name))) => {
+                    write_result(result, &names.mapped(&NAMES, name), quirks, out)?;
+                }
                 (part, _) => write_part(part, out)?,
             }
         }
@@ -247,7 +264,7 @@ pub(super) fn write_part(kind: &PartKind<'_>, out: &mut Out<'_>) -> Result<(), R
         PartKind::Thinking { text, .. } => {
             out.begin_object().key("text").text(text).key("thought").bool(true).end_object();
         }
-        PartKind::ToolCall(call) => write_call(call, true, false, out),
+        PartKind::ToolCall(call) => write_call(call, &call.name, true, false, out),
         PartKind::ToolResult(_) | PartKind::RedactedThinking(_) => {}
         PartKind::Image(media)
         | PartKind::Audio(media)
@@ -259,13 +276,13 @@ pub(super) fn write_part(kind: &PartKind<'_>, out: &mut Out<'_>) -> Result<(), R
     Ok(())
 }
 
-/// Appends a call. `sign` puts Google's stand-in where the signature is missing.
-pub(super) fn write_call(call: &ToolCall<'_>, with_id: bool, sign: bool, out: &mut Out<'_>) {
+/// Appends a call, by the name its tool has there. `sign` puts Google's stand-in where the signature is missing.
+pub(super) fn write_call(call: &ToolCall<'_>, name: &Text<'_>, with_id: bool, sign: bool, out: &mut Out<'_>) {
     out.begin_object().key("functionCall").begin_object();
     if with_id && !call.id.is_empty() {
         out.key("id").text(&call.id);
     }
-    out.key("name").text(&call.name).key("args");
+    out.key("name").text(name).key("args");
     if call.custom {
         out.begin_object().key("input").text(&call.arguments.to_text()).end_object();
     } else {

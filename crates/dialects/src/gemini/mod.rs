@@ -34,4 +34,5 @@ pub use request_out::{write_request, write_token_request};
 pub use stream_in::Decoder;
 pub use stream_out::Encoder;
 pub use tap::StreamTap;
+pub use tools_out::mapped_name;
 pub use usage::read_usage;

@@ -1,6 +1,6 @@
 //! Requests as clients send them.
 
-use super::contents_in::{CallIds, read_parts, wrong};
+use super::contents_in::{CallIds, push_thought, read_parts, wrong};
 use super::names::{count, get, given, text_of, which};
 use super::{schema_in, tools_in};
 use crate::exchange::{
@@ -102,11 +102,26 @@ fn read_content<'d>(
     let is_result = |part: &Part<'_>| matches!(part.kind, PartKind::ToolResult(_));
     let (results, rest): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_result);
     for (role, parts) in [(Role::User, results), (role, rest)] {
-        if !parts.is_empty() {
-            request.messages.push(Message { role, parts, name: None });
+        match request.messages.last_mut() {
+            _ if parts.is_empty() => {}
+            Some(last) if role == Role::Assistant && last.role == role => go_on(&mut last.parts, parts),
+            _ => request.messages.push(Message { role, parts, name: None }),
         }
     }
     Ok(())
+}
+
+/// Clients keep each event of a stream as a turn of its own: what they send back are fragments of one turn.
+fn go_on<'d>(parts: &mut Vec<Part<'d>>, more: Vec<Part<'d>>) {
+    for part in more {
+        match (parts.last_mut().map(|last| &mut last.kind), part.kind) {
+            (Some(PartKind::Text(text)), PartKind::Text(more)) => text.push(&more),
+            (Some(PartKind::Thinking { .. }), PartKind::Thinking { text, signature }) => {
+                push_thought(text, signature, parts);
+            }
+            (_, kind) => parts.push(kind.into()),
+        }
+    }
 }
 
 /// Members of `generationConfig` that are read.
@@ -207,7 +222,10 @@ fn read_thinking(value: Value<'_>, dropped: &mut Dropped) -> Result<Option<Reaso
             Some("thinkingBudget") => {
                 reasoning.budget = Some(whole(value, "generationConfig.thinkingConfig.thinkingBudget")?);
             }
-            Some("thinkingLevel") => reasoning.effort = value.text().and_then(|level| level_of(&level)),
+            Some("thinkingLevel") => {
+                reasoning.effort = value.text().and_then(|level| level_of(&level));
+                dropped.note_if(reasoning.effort.is_none(), "thinkingConfig.thinkingLevel");
+            }
             Some(_) => reasoning.show = value.bool(),
             None => dropped.note(format!("thinkingConfig.{}", name.decode())),
         }

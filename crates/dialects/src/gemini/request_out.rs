@@ -3,7 +3,7 @@
 use super::contents_out::Turns;
 use super::names::write_list;
 use super::schema::{Rewritten, rewrite};
-use super::tools_out::write_tools;
+use super::tools_out::{NAMES, write_tools};
 use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Reasoning};
 use crate::json::Out;
 use crate::openai::RequestError;
@@ -63,9 +63,10 @@ fn write_members(
     out: &mut Out<'_>,
 ) -> Result<(), RequestError> {
     let turns = Turns::of(request, dropped)?;
-    turns.write(target.quirks, out)?;
+    let names = NAMES.names_of(&request.tools);
+    turns.write(target.quirks, &names, out)?;
     turns.write_system(out);
-    write_tools(request, dropped, out);
+    write_tools(request, &names, dropped, out);
     write_config(request, target, dropped, out)?;
     dropped.note_if(request.logit_bias.is_some(), "logit_bias");
     dropped.note_if(request.user.is_some(), "user");

@@ -137,7 +137,7 @@ impl Encoder {
         let calls = &mut self.choice(choice).calls;
         let Some(at) = calls.iter().position(|call| call.tool == tool) else { return };
         let call = calls.remove(at).whole();
-        self.part(choice, out, |out| write_call(&call, true, false, out));
+        self.part(choice, out, |out| write_call(&call, &call.name, true, false, out));
     }
 
     fn arguments(&mut self, choice: u32, tool: u32, fragment: &Text<'_>) {
@@ -189,7 +189,10 @@ impl Choice {
             // Clients take an answer without parts for a broken one.
             out.begin_object().field("text", "").end_object();
         }
-        self.calls.into_iter().for_each(|call| write_call(&call.whole(), true, false, out));
+        for call in self.calls {
+            let call = call.whole();
+            write_call(&call, &call.name, true, false, out);
+        }
         out.end_array().field("role", "model").end_object();
         let finish = self.finish.unwrap_or_default();
         out.field("finishReason", finish_reason(finish));

@@ -7,11 +7,8 @@ use crate::json::{self, JsonErrorKind, Kind, Names};
 use crate::openai::stream::EventClass;
 use crate::wire::{Frame, Tap};
 
-/// What holds generated text within a candidate. The names besides the first two fill the table and never count.
-const OUTPUT: Names = Names::new(["\"text\"", "\"args\"", "\"args\"", "\"args\""]);
-
-/// Index of `text`.
-const TEXT: usize = 0;
+/// What holds generated text within the content of a candidate. The last two are one, for the table has four places.
+const OUTPUT: Names = Names::new(["\"text\"", "\"args\"", "\"code\"", "\"code\""]);
 
 /// Follows one stream, event by event.
 ///
@@ -75,21 +72,21 @@ impl StreamTap {
     }
 
     fn candidate(&mut self, candidate: &[u8]) {
-        self.finished |= !self.finished && is_string(candidate, "finishReason");
+        let Ok(members) = json::scan_object_lenient(candidate, &["content", "finishReason"]) else { return };
+        let [content, reason] = members.values.map(|span| span.map_or(&[][..], |span| span.of(candidate)));
+        self.finished |= json::kind_of(reason) == Kind::String;
         let mut measured = 0;
-        OUTPUT.each_in(candidate, |index, at| {
+        OUTPUT.each_in(content, |_, at| {
             if at < measured {
                 return;
             }
-            let value = &candidate[at..];
-            let end = match (index, json::kind_of(value)) {
-                (TEXT, Kind::String) => json::string_end(candidate, at).unwrap_or(at),
-                // Arguments may hold members of these names themselves, which are not measured again.
-                (_, Kind::Object) => json::walk_counts(candidate, at, &mut |_, _, _| {}).unwrap_or(at),
+            // Arguments may hold members of these names themselves, which are not measured again.
+            measured = match json::kind_of(&content[at..]) {
+                Kind::String => json::string_end(content, at).unwrap_or(at),
+                Kind::Object => json::walk_counts(content, at, &mut |_, _, _| {}).unwrap_or(at),
                 _ => at,
             };
-            measured = end;
-            self.output_bytes += (end - at).saturating_sub(2) as u64;
+            self.output_bytes += (measured - at).saturating_sub(2) as u64;
         });
     }
 }

@@ -4,13 +4,36 @@ use super::names::write_list;
 use super::schema::{Rewritten, rewrite};
 use crate::exchange::{ChatRequest, Dropped, Text, Tool, ToolChoice};
 use crate::json::Out;
+use crate::tool_names::{NameRules, ToolNames};
+
+/// What Google allows in names of functions. The Gemini API takes 128 characters by now, Vertex AI's reference says 64.
+pub(super) const NAMES: NameRules = NameRules { max_bytes: 64, allows: may_stand, begins: may_begin };
+
+fn may_stand(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte)
+}
+
+fn may_begin(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
+}
+
+/// The name a tool of a request has at Google.
+#[must_use]
+pub fn mapped_name<'n>(tools: &[Tool<'_>], name: &'n Text<'_>) -> Text<'n> {
+    NAMES.mapped_name(tools, name)
+}
 
 /// What a tool takes that takes free text.
 const FREE_TEXT: &[u8] =
     br#"{"type":"OBJECT","properties":{"input":{"type":"STRING"}},"required":["input"]}"#;
 
 /// Appends `tools` and `toolConfig`, if there are tools. All functions stand in one entry: some models read no other.
-pub(super) fn write_tools(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
+pub(super) fn write_tools(
+    request: &ChatRequest<'_>,
+    names: &ToolNames,
+    dropped: &mut Dropped,
+    out: &mut Out<'_>,
+) {
     if request.tools.is_empty() {
         let asked = request
             .tool_choice
@@ -21,17 +44,18 @@ pub(super) fn write_tools(request: &ChatRequest<'_>, dropped: &mut Dropped, out:
     }
     dropped.note_if(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
     out.key("tools").begin_array().begin_object().key("functionDeclarations").begin_array();
-    request.tools.iter().for_each(|tool| write_tool(tool, dropped, out));
+    request.tools.iter().for_each(|tool| write_tool(tool, names, dropped, out));
     out.end_array().end_object().end_array();
     if let Some(choice) = &request.tool_choice {
-        write_choice(choice, out);
+        write_choice(choice, names, out);
     }
 }
 
-fn write_tool(tool: &Tool<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
+fn write_tool(tool: &Tool<'_>, names: &ToolNames, dropped: &mut Dropped, out: &mut Out<'_>) {
     dropped.note_if(tool.strict == Some(true), "tools.strict");
     dropped.note_if(tool.cache.is_some(), "cache_control");
-    out.begin_object().key("name").text(&tool.name).field_text("description", tool.description.as_ref());
+    out.begin_object().key("name").text(&names.mapped(&NAMES, &tool.name));
+    out.field_text("description", tool.description.as_ref());
     match &tool.schema {
         _ if tool.custom => {
             out.key("parameters").raw(FREE_TEXT);
@@ -46,8 +70,8 @@ fn write_tool(tool: &Tool<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
     out.end_object();
 }
 
-fn write_choice(choice: &ToolChoice<'_>, out: &mut Out<'_>) {
-    let (mode, names): (_, &[Text<'_>]) = match choice {
+fn write_choice(choice: &ToolChoice<'_>, names: &ToolNames, out: &mut Out<'_>) {
+    let (mode, allowed): (_, &[Text<'_>]) = match choice {
         ToolChoice::Auto => ("AUTO", &[]),
         ToolChoice::None => ("NONE", &[]),
         ToolChoice::Required => ("ANY", &[]),
@@ -57,6 +81,7 @@ fn write_choice(choice: &ToolChoice<'_>, out: &mut Out<'_>) {
         ToolChoice::Allowed { names, required: false } => ("VALIDATED", names),
     };
     out.key("toolConfig").begin_object().key("functionCallingConfig").begin_object().field("mode", mode);
-    write_list("allowedFunctionNames", names, out);
+    let allowed: Vec<_> = allowed.iter().map(|name| names.mapped(&NAMES, name)).collect();
+    write_list("allowedFunctionNames", &allowed, out);
     out.end_object().end_object();
 }
