@@ -74,7 +74,7 @@ export const FOLDERS = {
   governance: [],
   credentials: ['governance'],
   config: ['providers', 'governance'],
-  snapshot: ['config', 'governance', 'generated'],
+  snapshot: ['config', 'providers', 'governance', 'generated'],
   usage: ['generated'],
   store: ['governance', 'usage'],
   telemetry: ['governance', 'usage', 'generated'],

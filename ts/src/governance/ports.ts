@@ -178,11 +178,26 @@ export interface ProviderView {
   readonly keys: readonly { readonly id: number; readonly weight: number; readonly hint: string }[];
 }
 
+/** What is known of a model, for lists. */
+export interface ModelInfoView {
+  readonly mode: string;
+  /** Tokens of prompt and answer together. */
+  readonly contextWindow: number | null;
+  readonly maxOutputTokens: number | null;
+  /** Who made it. */
+  readonly ownedBy: string | null;
+  readonly inputModalities: readonly string[];
+  readonly outputModalities: readonly string[];
+  readonly capabilities: readonly string[];
+}
+
 /** A model as it may be shown. */
 export interface ModelView {
   readonly id: number;
   readonly name: string;
   readonly aliases: readonly string[];
+  /** Null for patterns, and for models that are not in the catalogue. */
+  readonly info: ModelInfoView | null;
   readonly targets: readonly {
     readonly id: number;
     readonly provider: string;

@@ -12,6 +12,7 @@ import type {
 import type { Config, DataPlaneSettings, ModelConfig, ProviderConfig } from '../config/config.js';
 import { formatAddress } from '../config/scalars.js';
 import type { KeyLimits, VirtualKeyRow } from '../governance/ports.js';
+import { modelInfo, speltModels, targetFacts } from './known-models.js';
 import { configKeyLabel, providerKeyLabel, targetLabels, type LabelIds } from './labels.js';
 
 /** Everything a snapshot is made from. */
@@ -29,12 +30,15 @@ export interface SnapshotInput {
 
 /** The snapshot for the data plane. */
 export function compileSnapshot(input: SnapshotInput): Snapshot {
-  const { config, ids, version } = input;
+  const { config, version } = input;
   return {
     version,
     settings: settingsOf(config.settings),
     providers: config.providers.map((provider) => providerOf(provider, input)),
-    models: config.models.map((model) => modelOf(model, ids)),
+    models: [
+      ...config.models.map((model) => modelOf(model, model, input)),
+      ...speltModels(config).map(({ pattern, model }) => modelOf(model, pattern, input)),
+    ],
     keys: keysOf(input),
   };
 }
@@ -118,19 +122,25 @@ function providerOf(provider: ProviderConfig, input: SnapshotInput): Provider {
  */
 const NOT_FETCHED = '{"access_key_id":"not-fetched-yet","secret_access_key":"not-fetched-yet"}';
 
-function modelOf(model: ModelConfig, ids: LabelIds): Model {
-  const labels = targetLabels(model);
+/** A model, under the ids of the one in the configuration that it is or is a part of. */
+function modelOf(model: ModelConfig, configured: ModelConfig, { config, ids }: SnapshotInput): Model {
+  const labels = targetLabels(configured);
+  const info = modelInfo(model, config);
   return {
-    id: ids.id('model', model.name),
+    id: ids.id('model', configured.name),
     name: model.name,
     aliases: [...model.aliases],
-    targets: model.targets.map(({ provider, upstreamModel, weight, tier, maxOutputTokens }, at) => ({
+    ...(info !== undefined && { info }),
+    targets: model.targets.map((target, at) => ({
       id: ids.id('target', labels[at] ?? ''),
-      provider: ids.id('provider', provider),
-      ...(upstreamModel !== null && { upstream_model: upstreamModel }),
-      weight,
-      tier,
-      ...(maxOutputTokens !== null && { max_output_tokens: maxOutputTokens }),
+      provider: ids.id('provider', target.provider),
+      ...(target.upstreamModel !== null && { upstream_model: target.upstreamModel }),
+      weight: target.weight,
+      tier: target.tier,
+      ...targetFacts(
+        target,
+        config.providers.find(({ name }) => name === target.provider),
+      ),
     })),
   };
 }

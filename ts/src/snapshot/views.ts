@@ -1,8 +1,10 @@
 /** Providers and models as they may be shown: no secret, at most its last four characters. */
 
-import type { Config } from '../config/config.js';
+import type { Config, ModelConfig } from '../config/config.js';
 import { hintOf } from '../governance/key-secret.js';
-import type { ModelView, ProviderView } from '../governance/ports.js';
+import type { ModelInfoView, ModelView, ProviderView } from '../governance/ports.js';
+import { makerOf } from '../providers/models.js';
+import { knownFacts } from './known-models.js';
 import { providerKeyLabel, targetLabels, type LabelIds } from './labels.js';
 
 /** Shown in place of the address of the built-in demo provider. */
@@ -32,6 +34,7 @@ export function modelViews(config: Config, ids: LabelIds): ModelView[] {
       id: ids.id('model', model.name),
       name: model.name,
       aliases: model.aliases,
+      info: infoView(model, config),
       targets: model.targets.map(({ provider, upstreamModel, weight, tier }, at) => ({
         id: ids.id('target', labels[at] ?? ''),
         provider,
@@ -41,4 +44,11 @@ export function modelViews(config: Config, ids: LabelIds): ModelView[] {
       })),
     };
   });
+}
+
+function infoView(model: ModelConfig, config: Config): ModelInfoView | null {
+  const known = knownFacts(model, config);
+  if (known === null) return null;
+  const { name, ...facts } = known;
+  return { ...facts, ownedBy: makerOf(name) };
 }

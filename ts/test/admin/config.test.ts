@@ -29,7 +29,10 @@ describe('configuration', () => {
           keys: [{ id: 12, weight: 1, hint: 'wxyz' }],
         },
       ],
-      models: [{ name: 'gpt-*', aliases: ['fast'], targets: [{ provider: 'openai', upstream_model: null }] }],
+      models: [
+        { name: 'gpt-*', aliases: ['fast'], targets: [{ provider: 'openai', upstream_model: null }] },
+        { name: 'gpt-5' },
+      ],
     });
   });
 
@@ -120,7 +123,23 @@ describe('catalogue and health', () => {
         id: 13,
         name: 'gpt-*',
         aliases: ['fast'],
+        info: null,
         targets: [{ id: 14, provider: 'openai', upstream_model: null, weight: 1, tier: 0 }],
+      },
+      {
+        id: 15,
+        name: 'gpt-5',
+        aliases: [],
+        info: {
+          mode: 'chat',
+          context_window: 400_000,
+          max_output_tokens: null,
+          owned_by: 'openai',
+          input_modalities: ['text', 'image'],
+          output_modalities: ['text'],
+          capabilities: ['tools'],
+        },
+        targets: [],
       },
     ]);
   });

@@ -71,7 +71,19 @@ export class FakeConfig implements ConfigControl {
 
   models() {
     const target = { id: 14, provider: 'openai', upstreamModel: null, weight: 1, tier: 0 };
-    return [{ id: 13, name: 'gpt-*', aliases: ['fast'], targets: [target] }];
+    const info = {
+      mode: 'chat',
+      contextWindow: 400_000,
+      maxOutputTokens: null,
+      ownedBy: 'openai',
+      inputModalities: ['text', 'image'],
+      outputModalities: ['text'],
+      capabilities: ['tools'],
+    };
+    return [
+      { id: 13, name: 'gpt-*', aliases: ['fast'], info: null, targets: [target] },
+      { id: 15, name: 'gpt-5', aliases: [], info, targets: [] },
+    ];
   }
 
   private async report(): Promise<ConfigReport> {

@@ -30,7 +30,7 @@ class Harness {
     return {
       ok: true,
       providers: [],
-      models: config.models.map(({ name }) => ({ id: 1, name, aliases: [], targets: [] })),
+      models: config.models.map(({ name }) => ({ id: 1, name, aliases: [], info: null, targets: [] })),
     };
   };
 

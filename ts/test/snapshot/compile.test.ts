@@ -193,6 +193,76 @@ describe('compileSnapshot', () => {
   });
 });
 
+describe('the models of the catalogue', () => {
+  const variables = { ANTHROPIC_API_KEY: SECRET, GEMINI_API_KEY: SECRET, OPENAI_API_KEY: SECRET };
+
+  it('give bounds, quirks and facts to models that are spelt out', () => {
+    const text = `
+      providers: { anthropic: , gemini: , openai: }
+      models:
+        smart: { targets: [anthropic/claude-opus-4-6, { provider: gemini, model: gemini-3-pro-preview, tier: 1 }] }
+        own: { targets: [{ provider: openai, model: gpt-5, max_output_tokens: 7 }] }
+        new: anthropic/claude-unheard-of-9`;
+    const { models } = compile(configOf(text, variables));
+    expect(models).toMatchObject([
+      {
+        name: 'smart',
+        info: { context_window: 1_000_000, max_output_tokens: 128_000, owned_by: 'anthropic' },
+        targets: [
+          { quirks: ['adaptive_thinking'], max_output_tokens: 128_000 },
+          { quirks: ['thinking_level'], max_output_tokens: 65_535 },
+        ],
+      },
+      { name: 'own', info: { context_window: 400_000 }, targets: [{ max_output_tokens: 7 }] },
+      { name: 'new', targets: [{ quirks: ['adaptive_thinking'] }] },
+    ]);
+    expect(models).toHaveLength(3);
+    expect(models[2]).not.toHaveProperty('info');
+  });
+
+  it('are spelt out under a pattern, with its ids, unless an exact name has them', () => {
+    const text = `
+      providers: { anthropic: , openai: }
+      models: { "claude-*": anthropic, "a/*": anthropic/*, "gpt-*": openai, claude-opus-4-6: openai/gpt-5 }`;
+    const { models } = compile(configOf(text, variables));
+    const named = (name: string) => models.filter((model) => model.name === name);
+    const [claude] = named('claude-*');
+    expect(named('claude-opus-4-8')).toEqual([
+      {
+        id: claude?.id,
+        name: 'claude-opus-4-8',
+        aliases: [],
+        info: { context_window: 1_000_000, max_output_tokens: 128_000, owned_by: 'anthropic' },
+        targets: [
+          {
+            ...claude?.targets[0],
+            upstream_model: 'claude-opus-4-8',
+            quirks: ['adaptive_thinking'],
+            max_output_tokens: 128_000,
+          },
+        ],
+      },
+    ]);
+    expect(named('a/claude-haiku-4-5')[0]).toMatchObject({
+      id: named('a/*')[0]?.id,
+      targets: [{ upstream_model: 'claude-haiku-4-5', max_output_tokens: 64_000 }],
+    });
+    expect(named('claude-opus-4-6').map(({ targets }) => targets[0]?.upstream_model)).toEqual(['gpt-5']);
+    expect(models.some(({ name }) => name.startsWith('gpt-') && name !== 'gpt-*')).toBe(false);
+    expect(new Set(models.map(({ name }) => name)).size).toBe(models.length);
+  });
+
+  it('are those of the longer pattern, where two stand for them', () => {
+    const text = `
+      providers: { anthropic: , openai: }
+      models: { "*": anthropic, "claude-opus-*": openai }`;
+    const { models } = compile(configOf(text, variables));
+    const names = models.map(({ name }) => name);
+    expect(names).toContain('claude-haiku-4-5');
+    expect(names).not.toContain('claude-opus-4-8');
+  });
+});
+
 describe('any configuration', () => {
   const providerName = fc.constantFrom('alpha', 'beta', 'gamma');
   const target = fc.record({

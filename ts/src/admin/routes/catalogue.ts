@@ -1,6 +1,6 @@
 /** `/providers` and `/models`: what is configured, with every credential reduced to its last four characters. */
 import { Type } from 'typebox';
-import type { ModelView, ProviderView } from '../../governance/ports.js';
+import type { ModelInfoView, ModelView, ProviderView } from '../../governance/ports.js';
 import type { AdminApp } from '../app.js';
 import type { AdminDependencies } from '../ports.js';
 import { named, nullable, record, refusals } from '../schemas.js';
@@ -27,6 +27,20 @@ export const Provider = named(
   ),
 );
 
+/** What is known of a model, as answered. */
+const ModelFacts = record(
+  {
+    mode: Type.String({ description: '`chat`, `completion`, `embedding` or `rerank`.' }),
+    context_window: nullable(Type.Integer({ description: 'Tokens of prompt and answer together.' })),
+    max_output_tokens: nullable(Type.Integer({ description: 'Most tokens of an answer.' })),
+    owned_by: nullable(Type.String({ description: 'Who made it.' })),
+    input_modalities: Type.Array(Type.String()),
+    output_modalities: Type.Array(Type.String()),
+    capabilities: Type.Array(Type.String()),
+  },
+  { description: 'What is known of the model. Null for patterns, and for models that are not known.' },
+);
+
 /** A model, as answered. */
 export const Model = named(
   'Model',
@@ -35,6 +49,7 @@ export const Model = named(
       id: Type.Integer(),
       name: Type.String({ description: 'Exact name, or a pattern with one `*`.' }),
       aliases: Type.Array(Type.String()),
+      info: nullable(ModelFacts),
       targets: Type.Array(
         record({
           id: Type.Integer(),
@@ -100,5 +115,18 @@ export function modelView(model: ModelView) {
     ...target,
     upstream_model: upstreamModel,
   }));
-  return { id: model.id, name: model.name, aliases: [...model.aliases], targets };
+  const { id, name, aliases, info } = model;
+  return { id, name, aliases: [...aliases], info: info === null ? null : infoView(info), targets };
+}
+
+function infoView(info: ModelInfoView) {
+  return {
+    mode: info.mode,
+    context_window: info.contextWindow,
+    max_output_tokens: info.maxOutputTokens,
+    owned_by: info.ownedBy,
+    input_modalities: [...info.inputModalities],
+    output_modalities: [...info.outputModalities],
+    capabilities: [...info.capabilities],
+  };
 }
