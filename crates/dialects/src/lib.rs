@@ -15,6 +15,7 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
+pub mod custom_tools;
 pub mod embeddings;
 pub mod errors;
 pub mod event_stream;
