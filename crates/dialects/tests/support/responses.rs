@@ -66,7 +66,7 @@ pub(crate) fn context() -> AnswerContext {
 
 /// The frames of a server-sent stream.
 pub(crate) fn frames(stream: &[u8]) -> Vec<(String, String)> {
-    let text = std::str::from_utf8(stream).expect("UTF-8");
+    let text = std::str::from_utf8(stream).expect("UTF-8").replace("\r\n", "\n");
     let frames = text.split("\n\n").filter(|frame| !frame.trim().is_empty());
     let field = |frame: &str, name: &str| {
         frame.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned()
