@@ -94,7 +94,7 @@ fn headers_of_every_type_are_passed_over() {
 
 /// A message with these bytes as headers.
 fn raw_message(headers: &[u8], payload: &[u8]) -> Vec<u8> {
-    let number = |length: usize| u32::try_from(length).unwrap().to_be_bytes();
+    let number = |length: usize| u32::try_from(length).expect("a short length").to_be_bytes();
     let mut out = number(headers.len() + payload.len() + 16).to_vec();
     out.extend(number(headers.len()));
     out.extend(crc32(&out).to_be_bytes());

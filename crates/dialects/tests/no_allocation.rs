@@ -4,10 +4,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
+use sluice_dialects::bedrock;
+use sluice_dialects::event_stream::{messages, whole_messages, write_event};
 use sluice_dialects::openai::body::BodyTap;
 use sluice_dialects::openai::stream::StreamTap;
 use sluice_dialects::openai::{Endpoint, inspect};
 use sluice_dialects::sse::{EventBoundary, events};
+use sluice_dialects::wire::Tap as _;
 
 /// The system's allocator, counting on each thread.
 struct Counting;
@@ -95,6 +98,31 @@ fn following_an_answer_does_not_allocate() {
         let mut tap = BodyTap::new();
         body.chunks(7).for_each(|piece| tap.feed(piece));
         assert!(tap.finish().usage.is_some());
+    };
+    assert_eq!(allocations(run), 0);
+}
+
+#[test]
+fn following_an_event_stream_does_not_allocate() {
+    let mut stream = Vec::new();
+    let frames = [
+        ("contentBlockDelta", &br#"{"contentBlockIndex":0,"delta":{"text":"Hi \"you\""},"p":"abc"}"#[..]),
+        ("messageStop", br#"{"stopReason":"end_turn"}"#),
+        (
+            "metadata",
+            br#"{"usage":{"inputTokens":3,"cacheDetails":[{"ttl":"1h","inputTokens":1}],"outputTokens":1}}"#,
+        ),
+    ];
+    for (name, payload) in frames {
+        write_event(&mut stream, name, |out| out.extend_from_slice(payload));
+    }
+    let run = || {
+        let mut tap = bedrock::StreamTap::default();
+        assert_eq!(whole_messages(&stream), Ok(stream.len()));
+        for message in messages(&stream) {
+            black_box(tap.frame(message.frame()));
+        }
+        assert!(tap.finished() && tap.usage().is_some_and(|usage| usage.cache_write_1h == 1));
     };
     assert_eq!(allocations(run), 0);
 }

@@ -134,7 +134,7 @@ pub(super) fn read_media<'d>(
         match name.as_escaped() {
             b"format" => media.media_type = value.text().and_then(|format| media_type_of(sort, &format)),
             b"name" => media.name = value.text(),
-            b"source" => source = read_source(value),
+            b"source" => source = read_source(value, dropped),
             other => dropped.note(format!("messages.{}.{}", sort.block(), String::from_utf8_lossy(other))),
         }
     }
@@ -154,11 +154,12 @@ pub(super) fn image_format(media_type: &Text<'_>) -> Option<&'static str> {
     known.map(|(format, _)| *format)
 }
 
-fn read_source(source: Value<'_>) -> Option<Source<'_>> {
+fn read_source<'d>(source: Value<'d>, dropped: &mut Dropped) -> Option<Source<'d>> {
     if let Some(bytes) = source.text_of("bytes") {
         return Some(Source::Base64(bytes));
     }
     if let Some(location) = source.get("s3Location") {
+        dropped.note_if(location.get("bucketOwner").is_some(), "messages.s3Location.bucketOwner");
         return location.text_of("uri").map(Source::Url);
     }
     if let Some(text) = source.text_of("text") {

@@ -33,6 +33,9 @@ pub fn read_request<'d>(
             b"outputConfig" => read_output_config(value, &mut request, dropped)?,
             b"serviceTier" => request.service_tier = value.text_of("type"),
             b"additionalModelRequestFields" => read_model_fields(value, &mut request, dropped)?,
+            // The text that ended an answer is told whether asked for or not.
+            b"additionalModelResponseFieldPaths"
+                if value.elements().all(|path| path.is("/stop_sequence")) => {}
             other => dropped.note(String::from_utf8_lossy(other).into_owned()),
         }
     }

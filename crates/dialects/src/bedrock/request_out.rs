@@ -52,6 +52,10 @@ pub fn write_request(
     let top_k = request.top_k.as_ref();
     dropped.note_if(top_k.is_some() && !sampling, "top_k");
     write_model_fields(family, thinking, top_k.filter(|_| sampling), &mut out);
+    // Which of the texts it was is said only where it is asked for, and only by Claude.
+    if family == Family::Claude && !request.stop.is_empty() {
+        out.key("additionalModelResponseFieldPaths").begin_array().string("/stop_sequence").end_array();
+    }
     out.end_object();
     Ok(())
 }

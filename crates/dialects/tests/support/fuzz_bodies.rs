@@ -5,12 +5,14 @@ use std::ops::Range;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use sluice_dialects::bedrock;
 use sluice_dialects::event_stream;
 use sluice_dialects::json::{self, StringError};
 use sluice_dialects::openai::body::{BodyFacts, BodyTap, MAX_USAGE_BYTES};
 use sluice_dialects::openai::stream::{EventClass, StreamTap};
 use sluice_dialects::openai::{Endpoint, inspect, usage_at_end};
 use sluice_dialects::sse::{EventBoundary, events, unfinished};
+use sluice_dialects::wire::{AnswerContext, Decode as _, Encode as _, Tap as _};
 use sluice_types::Usage;
 
 const WANTED: [&str; 5] = ["model", "stream", "stream_options", "max_tokens", "n"];
@@ -337,6 +339,15 @@ pub(crate) fn event_stream(data: &[u8]) {
     cut_messages(&stream, usize::from(*choice) + 1);
     let read: Vec<&[u8]> = event_stream::messages(&stream).map(|message| message.payload).collect();
     assert_eq!(read, payloads);
+    let (mut tap, mut decoder) = (bedrock::StreamTap::default(), bedrock::Decoder::default());
+    let mut encoder = bedrock::Encoder::new(AnswerContext::default());
+    let mut written = Vec::new();
+    for message in event_stream::messages(&stream) {
+        tap.frame(message.frame());
+        // What is no JSON is refused, which is as good.
+        let _ = decoder.frame(message.frame(), &mut |event| encoder.event(&event, &mut written));
+    }
+    assert_eq!(event_stream::whole_messages(&written), Ok(written.len()));
 }
 
 fn cut_messages(stream: &[u8], stride: usize) {
