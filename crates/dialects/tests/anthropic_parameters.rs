@@ -100,6 +100,28 @@ fn trap_27_a_forced_call_goes_before_thinking() {
 }
 
 #[test]
+fn thoughts_that_did_not_come_back_end_the_thinking() {
+    let call = json!({"type": "tool_use", "id": "a", "name": "f", "input": {}});
+    let thought = json!({"type": "thinking", "thinking": "t", "signature": "EqMB"});
+    let result =
+        json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "1"}]});
+    let asked = |turn: Value, last: Value, quirks| {
+        let messages =
+            json!([{"role": "user", "content": "go"}, {"role": "assistant", "content": turn}, last]);
+        let (written, dropped) =
+            changed(json!({"messages": messages, "max_tokens": 9000}), quirks, |request| {
+                request.reasoning = Some(Reasoning { effort: Some(Effort::Low), ..Reasoning::default() });
+            });
+        (written["thinking"]["type"].as_str().map(str::to_owned), dropped.len())
+    };
+    assert_eq!(asked(json!([call]), result.clone(), Quirks::NONE), (None, 1));
+    assert_eq!(asked(json!([thought, call]), result.clone(), Quirks::NONE), (Some("enabled".to_owned()), 0));
+    assert_eq!(asked(json!([call]), result, ADAPTIVE), (Some("adaptive".to_owned()), 0));
+    let next = json!({"role": "user", "content": "and now?"});
+    assert_eq!(asked(json!("text"), next, Quirks::NONE), (Some("enabled".to_owned()), 0));
+}
+
+#[test]
 fn trap_48_and_49_sampling() {
     let sampling = |quirks, temperature, top_p, thinks: bool| {
         let (written, dropped) = changed(json!({"top_k": 5, "max_tokens": 9000}), quirks, |request| {

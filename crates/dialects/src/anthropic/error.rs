@@ -123,11 +123,15 @@ fn clipped(mut text: String) -> String {
 }
 
 /// Appends the body of an error answer; the event of a stream has the same data. `request_id` is left out: it is in the
-/// header.
+/// header. The member at fault stands before the message, as the provider has it, unless the message names it.
 pub fn write_error(error: &ApiError, out: &mut Vec<u8>) {
     let mut out = Out::new(out);
     out.begin_object().field("type", "error").key("error").begin_object();
-    out.field("type", type_of(error.class)).field("message", &error.message);
+    out.field("type", type_of(error.class));
+    match error.param.as_deref().filter(|param| !error.message.contains(param)) {
+        Some(param) => out.field("message", &format!("{param}: {}", error.message)),
+        None => out.field("message", &error.message),
+    };
     if let Some(code) = &error.code {
         out.key("details").begin_object().field("error_code", code).end_object();
     }
@@ -221,6 +225,7 @@ mod tests {
         );
         error.code = Some("all_targets_failed".to_owned());
         error.class = ErrorClass::ContextLength;
+        error.param = Some("messages".to_owned());
         out.clear();
         write_error(&error, &mut out);
         let back = read_error(400, &out);

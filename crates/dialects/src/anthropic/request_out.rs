@@ -20,7 +20,8 @@ const ANSWER_SHARE: u64 = 4;
 /// Appends a request's body.
 ///
 /// - Thinking and a forced call exclude each other in this dialect. The call decides what the answer is, thinking only how
-///   good it is, so thinking is left out, with a note.
+///   good it is, so thinking is left out, with a note. So it is, by budget, in the middle of a turn whose thoughts the client
+///   did not give back.
 /// - A budget for thinking must be less than `max_tokens`. A limit of the client's is a limit of cost and is kept: the budget
 ///   is lowered, and thinking is left out where less than 1,024 tokens remain for it. Without one, the budget is added to
 ///   the target's default where it would not fit into it.
@@ -51,7 +52,8 @@ pub fn write_request(
     if stand_in {
         toolbox = toolbox.without_strict(dropped);
     }
-    let thinking = Thinking::of(request, target, toolbox.is_forced(), dropped);
+    let excluded = toolbox.is_forced() || (!adaptive && conversation.lacks_thoughts());
+    let thinking = Thinking::of(request, target, excluded, dropped);
     note_unknown(request, dropped);
 
     let mut out = Out::new(out);
@@ -112,7 +114,8 @@ enum Mode {
 }
 
 impl Thinking {
-    fn of(request: &ChatRequest<'_>, target: &Target<'_>, forced: bool, dropped: &mut Dropped) -> Self {
+    /// `excluded` says that there is no thinking, whatever is asked.
+    fn of(request: &ChatRequest<'_>, target: &Target<'_>, excluded: bool, dropped: &mut Dropped) -> Self {
         let max_tokens = request.max_tokens.unwrap_or(target.default_max_tokens);
         let mut own = Self { mode: Mode::Unsaid, effort: None, show: None, max_tokens };
         let adaptive = target.quirks.has(Quirk::AdaptiveThinking);
@@ -133,7 +136,7 @@ impl Thinking {
             own.mode = budget.map_or(Mode::Unsaid, Mode::Budget);
             own.fit_budget(request.max_tokens.is_some(), dropped);
         }
-        if forced && own.is_on() {
+        if excluded && own.is_on() {
             own.mode = Mode::Unsaid;
             dropped.note("reasoning_effort");
             own.max_tokens = max_tokens;

@@ -183,7 +183,20 @@ impl<'r, 'a> Conversation<'r, 'a> {
         self.turns.push(Turn { is_user: true, blocks: vec![Block::Own(GO_ON)] });
     }
 
-    /// Whether there is a call anywhere.
+    /// Whether the model is in the middle of its turn, results of tools at hand, and the thoughts that it began the turn
+    /// with are not there. Clients of other dialects cannot give them back. A model with a budget for thinking then
+    /// refuses to think.
+    pub(super) fn lacks_thoughts(&self) -> bool {
+        let [.., model, user] = &self.turns[..] else { return false };
+        let in_turn = user.is_user && user.blocks.iter().any(|block| block.is_result());
+        let is_thought = |block: &Block<'_, '_>| {
+            let Block::Part(part) = block else { return false };
+            matches!(part.kind, PartKind::Thinking { .. } | PartKind::RedactedThinking(_))
+        };
+        in_turn && !model.blocks.first().is_some_and(is_thought)
+    }
+
+    /// The calls in it, in order.
     pub(super) fn calls(&self) -> impl Iterator<Item = &'r ToolCall<'a>> {
         self.turns.iter().flat_map(|turn| turn.blocks.iter().filter_map(|block| block.call()))
     }
