@@ -206,6 +206,13 @@ fn an_end_without_anything_before_it_is_whole() {
 }
 
 #[test]
+fn edge_06_the_terminator_within_text_ends_nothing() {
+    let stream = encoded(&[text("say [DONE], [DONE]"), Event::End]);
+    assert_eq!(stream.matches("[DONE]").count(), 1);
+    assert!(decoded(&stream).contains(&r#"Text { choice: 0, text: "say [DONE], [DONE]" }"#.to_owned()));
+}
+
+#[test]
 fn trap_32_custom_tools_become_an_object() {
     let (id, name) = (Text::literal("id"), Text::literal("shell"));
     let stream = encoded(&[

@@ -5,12 +5,13 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use sluice_dialects::bedrock;
+use sluice_dialects::cohere;
 use sluice_dialects::event_stream::{messages, whole_messages, write_event};
 use sluice_dialects::openai::body::BodyTap;
 use sluice_dialects::openai::stream::StreamTap;
 use sluice_dialects::openai::{Endpoint, inspect};
 use sluice_dialects::sse::{EventBoundary, events};
-use sluice_dialects::wire::Tap as _;
+use sluice_dialects::wire::{Frame, Tap as _};
 
 /// The system's allocator, counting on each thread.
 struct Counting;
@@ -123,6 +124,24 @@ fn following_an_event_stream_does_not_allocate() {
             black_box(tap.frame(message.frame()));
         }
         assert!(tap.finished() && tap.usage().is_some_and(|usage| usage.cache_write_1h == 1));
+    };
+    assert_eq!(allocations(run), 0);
+}
+
+#[test]
+fn following_a_stream_of_coheres_does_not_allocate() {
+    let frames = [
+        (b"message-start" as &[u8], br#"{"id":"1","type":"message-start"}"# as &[u8]),
+        (b"content-delta", br#"{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Hi"}}}}"#),
+        (b"message-end", br#"{"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":{"billed_units":{"input_tokens":1}}}}"#),
+    ];
+    let run = || {
+        let mut tap = cohere::StreamTap::default();
+        for (name, data) in frames {
+            black_box(tap.frame(Frame { name: Some(name), data }));
+            black_box(tap.frame(Frame { name: None, data }));
+        }
+        assert!(tap.finished() && tap.usage().is_some());
     };
     assert_eq!(allocations(run), 0);
 }

@@ -73,7 +73,7 @@ impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
         hoisted: &mut Vec<&'w Part<'a>>,
         out: &mut Out<'_>,
     ) {
-        self.dropped.note_if(result.is_error, "messages.is_error");
+        self.dropped.note_if(result.is_error, "messages.tool.is_error");
         let texts =
             || result.parts.iter().filter_map(|part| text_of(&part.kind)).filter(|text| !text.is_empty());
         hoisted.extend(result.parts.iter().filter(|part| text_of(&part.kind).is_none()));

@@ -103,7 +103,7 @@ fn read_format(value: Value<'_>) -> Result<Format<'_>, RequestError> {
         ("json_object", None) => Ok(Format::Json),
         ("json_object", Some(schema)) => {
             let schema = Raw::written(schema.raw());
-            Ok(Format::Schema { name: None, description: None, schema, strict: Some(true) })
+            Ok(Format::Schema { name: None, description: None, schema, strict: None })
         }
         _ => Err(RequestError::about(
             "response_format",

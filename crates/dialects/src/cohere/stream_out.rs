@@ -184,11 +184,22 @@ fn write_frame(out: &mut Vec<u8>, kind: &str, members: impl FnOnce(&mut Out<'_>)
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\ndata: ");
+    let start = out.len();
     let mut data = Out::new(out);
     data.begin_object().field("type", kind);
     members(&mut data);
     data.end_object();
+    escape_terminator(out, start);
     out.extend_from_slice(b"\n\n");
+}
+
+/// Cohere's client ends a stream at any line that has `[DONE]` in it, generated text or not. In JSON that can only be in a
+/// string, where the bracket may as well be written as an escape.
+fn escape_terminator(out: &mut Vec<u8>, mut from: usize) {
+    while let Some(at) = memchr::memmem::find(&out[from..], b"[DONE]") {
+        from += at;
+        out.splice(from..=from, *b"\\u005b");
+    }
 }
 
 fn write_content(index: u64, block: Block, text: &Text<'_>, out: &mut Out<'_>) {

@@ -47,7 +47,7 @@ fn write_user(
     let mut results: Vec<_> = message.parts.iter().filter_map(result_of).collect();
     results.sort_by_key(|result| calls.iter().position(|id| **id == result.id).unwrap_or(usize::MAX));
     for result in &results {
-        dropped.note_if(result.is_error, "messages.is_error");
+        dropped.note_if(result.is_error, "messages.tool.is_error");
         let texts: Vec<_> = result.parts.iter().filter_map(text_of).collect();
         out.begin_object().field("role", "tool").key("content").text(&joined(&texts));
         let name = result.name.as_ref().or_else(|| tool_name(&request.messages, &result.id));
