@@ -27,7 +27,17 @@ impl NameRules {
     /// `_3`, and so on. A name of no tool of the request (a call in the history may have one) is only made to fit.
     #[must_use]
     pub fn mapped_name<'n>(&self, tools: &[Tool<'_>], name: &'n Text<'_>) -> Text<'n> {
-        if self.is_allowed(name) { name.borrow() } else { self.names_of(tools).mapped(self, name) }
+        if self.is_allowed(name) {
+            return name.borrow();
+        }
+        let fitted = self.fitted(&name.decode());
+        // Two names that become one are rare; only then all have to be looked at in order.
+        let rivals = tools.iter().filter(|tool| tool.name != *name);
+        let mut rivals = rivals.filter(|tool| self.fitting(&tool.name.decode()).eq(fitted.chars()));
+        if rivals.next().is_none() && !is_numbered(&fitted) {
+            return Text::plain(&fitted);
+        }
+        self.names_of(tools).mapped(self, name)
     }
 
     /// All names of a request's tools that are not allowed there, with those they get: for who needs more than one.
@@ -74,14 +84,22 @@ impl NameRules {
 
     /// The name with what does not fit replaced: ASCII only, so it can be cut anywhere.
     fn fitted(&self, name: &str) -> String {
-        let allowed = |c: char| u8::try_from(c).ok().filter(|byte| byte.is_ascii() && (self.allows)(*byte));
-        let mut fitted: String = name.chars().map(|c| allowed(c).map_or('_', char::from)).collect();
-        if !fitted.bytes().next().is_some_and(self.begins) {
-            fitted.insert(0, '_');
-        }
-        fitted.truncate(self.max_bytes);
-        fitted
+        self.fitting(name).collect()
     }
+
+    fn fitting<'t>(&self, name: &'t str) -> impl Iterator<Item = char> + use<'t> {
+        let Self { max_bytes, allows, begins } = *self;
+        let allowed = move |c: char| u8::try_from(c).is_ok_and(|byte| byte.is_ascii() && allows(byte));
+        let mut fitted = name.chars().map(move |c| if allowed(c) { c } else { '_' }).peekable();
+        let begun = fitted.peek().is_some_and(|first| u8::try_from(*first).is_ok_and(begins));
+        (!begun).then_some('_').into_iter().chain(fitted).take(max_bytes)
+    }
+}
+
+/// Whether it may be the numbered variant of another name.
+fn is_numbered(name: &str) -> bool {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    stem.len() < name.len() && stem.ends_with('_')
 }
 
 fn is_common(byte: u8) -> bool {
