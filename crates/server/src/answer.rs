@@ -69,15 +69,6 @@ pub(crate) fn push_own_headers(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends what could not be translated, if anything.
-pub(crate) fn push_dropped(out: &mut Vec<u8>, dropped: &str) {
-    if !dropped.is_empty() {
-        out.extend_from_slice(b"x-sluice-dropped: ");
-        out.extend_from_slice(dropped.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
 /// Sends an error in the dialect of the route.
 pub(crate) async fn send_refusal(
     answer: &mut impl Answer,

@@ -63,12 +63,21 @@ pub(crate) struct Exchange<'x, 'w, A> {
     pub(crate) egress: &'x mut Vec<u8>,
     /// The model's name as it is sent there, where it is not a fixed one.
     pub(crate) name: &'x mut String,
+    /// What few requests need.
+    pub(crate) rare: &'x mut Rare,
+}
+
+/// What few requests need, behind one pointer: the state of a request is moved often, so its size is time.
+#[derive(Default)]
+pub(crate) struct Rare {
     /// The model the path names, without escapes; empty where the body names it.
-    pub(crate) path_model: &'x str,
+    pub(crate) path_model: String,
     /// The body in the provider's dialect, where that is another one.
-    pub(crate) translated: &'x mut Vec<u8>,
+    pub(crate) translated: Vec<u8>,
     /// What of the request could not be translated, as the value of a header.
     pub(crate) dropped: String,
+    /// The name of an error that Bedrock's clients find in a header; empty where there is none.
+    pub(crate) error_type: &'static str,
 }
 
 /// Facts the later stages need of the request.
@@ -80,16 +89,17 @@ pub(crate) struct Call<'p> {
 
 /// Carries a request through to the end of its answer.
 pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), Ended> {
-    let view = call_view::inspect(x.route, x.request.body(), !x.path_model.is_empty()).map_err(bad_body)?;
+    let view =
+        call_view::inspect(x.route, x.request.body(), !x.rare.path_model.is_empty()).map_err(bad_body)?;
     let plan = Rc::clone(x.plan);
     let model = {
         let mut scratch = [0; MAX_MODEL_BYTES];
-        let name = asked_model(&view, x.path_model, x.request.body(), &mut scratch);
+        let name = asked_model(&view, &x.rare.path_model, x.request.body(), &mut scratch);
         find_model(&plan, x.settlement, name)?.model
     };
     x.settlement.set_model(model.id, x.request.body().len());
     if task_of(x.route) == Task::Count && !count_tokens::is_counted(&plan, model, x.route) {
-        return count_tokens::estimate(x).await;
+        return Box::pin(count_tokens::estimate(x)).await;
     }
     admit(&mut x, &view)?;
     let call = Call { view: &view, model };

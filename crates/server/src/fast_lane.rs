@@ -13,7 +13,7 @@ use sluice_types::{ErrorKind, Settings};
 
 use crate::answer::{Answer, BodyLength, send_refusal};
 use crate::buffers::{Buffer, DEFAULT_BYTES};
-use crate::exchange::{self, Exchange, Request};
+use crate::exchange::{self, Exchange, Rare, Request};
 use crate::gate::{self, Asked};
 use crate::h1_answer::{H1Answer, Progress};
 use crate::refusal::{Ended, Refusal};
@@ -139,8 +139,7 @@ impl Connection {
             }
         }
         let mut settlement = Settlement::begin(worker, Rc::clone(&plan), started);
-        let Scratch { request_head: head, response_head, out, egress, name, path_model, translated } =
-            &mut *scratch;
+        let Scratch { request_head: head, response_head, out, egress, name, rare } = &mut *scratch;
         let bytes = std::mem::take(&mut self.input);
         let mut request = Request { bytes, body: head.head_len..head.head_len, decoded: None };
         let mut ahead = Buffer::default();
@@ -169,8 +168,7 @@ impl Connection {
             response_head,
             egress,
             name,
-            path_model,
-            translated,
+            rare,
             body: &mut body,
         };
         let outcome = handled.run().await;
@@ -406,8 +404,7 @@ struct Handling<'h, 'c, 'w> {
     response_head: &'h mut ResponseHead,
     egress: &'h mut Vec<u8>,
     name: &'h mut String,
-    path_model: &'h mut String,
-    translated: &'h mut Vec<u8>,
+    rare: &'h mut Rare,
     body: &'h mut BodyState,
 }
 
@@ -418,7 +415,7 @@ impl Handling<'_, '_, '_> {
             .map_err(Ended::from)?;
         let route = match asked {
             Asked::Call(call) => {
-                gate::take_path_model(call, self.path_model);
+                gate::take_path_model(call, self.rare);
                 call.route
             }
             other => return models_api::answer(worker, plan, other, self.answer, self.settlement).await,
@@ -446,9 +443,7 @@ impl Handling<'_, '_, '_> {
             upstream_head: self.response_head,
             egress: self.egress,
             name: self.name,
-            path_model: self.path_model,
-            translated: self.translated,
-            dropped: String::new(),
+            rare: self.rare,
         };
         exchange::run(exchange).await
     }

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::answer::send_refusal;
 use crate::buffers::Buffer;
-use crate::exchange::{self, Exchange, Request};
+use crate::exchange::{self, Exchange, Rare, Request};
 use crate::gate::{self, Asked};
 use crate::h2_answer::{Frames, H2Answer, panic_answer};
 use crate::hyper_io::{LocalExecutor, Rewound, StreamEnd, TokioTimer};
@@ -199,10 +199,10 @@ async fn handle<'w>(
         Err(error) => return Err(fast_lane::head_refusal(error).into()),
     }
     let asked = gate::pass(worker, plan, &head, &bytes, peer, settlement)?;
-    let mut path_model = String::new();
+    let mut rare = Rare::default();
     let route = match asked {
         Asked::Call(call) => {
-            gate::take_path_model(call, &mut path_model);
+            gate::take_path_model(call, &mut rare);
             call.route
         }
         other => return models_api::answer(worker, plan, other, answer, settlement).await,
@@ -228,9 +228,7 @@ async fn handle<'w>(
         upstream_head: &mut ResponseHead::new(),
         egress: &mut Vec::new(),
         name: &mut String::new(),
-        path_model: &path_model,
-        translated: &mut Vec::new(),
-        dropped: String::new(),
+        rare: &mut rare,
     };
     exchange::run(exchange).await
 }

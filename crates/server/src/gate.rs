@@ -11,6 +11,7 @@ use sluice_pipeline::{
 };
 use sluice_types::{ErrorKind, Route};
 
+use crate::exchange::Rare;
 use crate::refusal::Refusal;
 use crate::settle::Settlement;
 use crate::worker::{Worker, WorkerPlan};
@@ -156,10 +157,12 @@ fn refuse_loops(head: &RequestHead, bytes: &[u8], instance: &str) -> Result<(), 
 }
 
 /// Keeps the model that a path names beyond the life of the head's bytes.
-pub(crate) fn take_path_model(call: Call<'_>, into: &mut String) {
-    into.clear();
+pub(crate) fn take_path_model(call: Call<'_>, rare: &mut Rare) {
+    rare.dropped.clear();
+    rare.error_type = "";
+    rare.path_model.clear();
     if let Some(model) = call.model {
-        into.push_str(&percent_decoded(model));
+        rare.path_model.push_str(&percent_decoded(model));
     }
 }
 

@@ -33,9 +33,6 @@ use crate::translated_stream::TranslatedStream;
 /// How much of a body is held before it is passed on in part.
 pub(crate) const HOLD_BYTES: usize = 64 << 10;
 
-/// The media type of every document of ours.
-pub(crate) const JSON: &str = "application/json";
-
 /// An answer that is ready to be passed on, or given up.
 pub(crate) struct Held {
     pub(crate) inflow: Inflow,
@@ -50,18 +47,48 @@ pub(crate) struct Held {
 pub(crate) struct HeldHead {
     /// Status to answer with; differs from the provider's where it hid an error behind a 200.
     pub(crate) status: u16,
-    /// Headers of the provider that do not fit the body any more.
-    pub(crate) untrue: &'static [Known],
+    /// The body is without the content coding its head speaks of.
+    pub(crate) decoded: bool,
     /// The body's media type, where it is another one than the provider's.
-    pub(crate) content_type: Option<&'static str>,
-    /// The name of an error that Bedrock's clients find in a header.
-    pub(crate) error_type: Option<&'static str>,
+    pub(crate) media: Option<Media>,
+}
+
+/// A media type of ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Media {
+    Json,
+    Events,
+    AmazonEvents,
+}
+
+impl Media {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Events => "text/event-stream; charset=utf-8",
+            Self::AmazonEvents => "application/vnd.amazon.eventstream",
+        }
+    }
 }
 
 impl HeldHead {
     /// As the provider sent it.
     fn of(head: &ResponseHead) -> Self {
-        Self { status: head.status, untrue: &[], content_type: None, error_type: None }
+        Self { status: head.status, decoded: false, media: None }
+    }
+
+    /// Of a body that we have written.
+    pub(crate) fn own(status: u16, media: Media) -> Self {
+        Self { status, decoded: true, media: Some(media) }
+    }
+
+    /// Whether a header of the provider does not fit the body any more.
+    pub(crate) fn is_untrue(self, known: Known) -> bool {
+        match known {
+            Known::ContentType => self.media.is_some(),
+            Known::ContentEncoding => self.decoded,
+            _ => false,
+        }
     }
 }
 
@@ -120,7 +147,8 @@ pub(crate) async fn hold<A: Answer>(
     from: Source<'_>,
 ) -> Result<(Held, Verdict), Fault> {
     if let Some(translation) = &from.outbound.translation {
-        return hold_translated::hold(x, inflow, from, translation).await;
+        // Boxed, so that requests which are not translated have no larger a future to move.
+        return Box::pin(hold_translated::hold(x, inflow, from, translation)).await;
     }
     match x.upstream_head.status {
         200..=299 if is_opaque(from.outbound.call) => Ok(not_looked_into(x, inflow)),
@@ -305,7 +333,8 @@ fn error_from_stream<A: Answer>(
     redact_key(&mut document, from.secret);
     inflow.replace_body(head_len, &document);
     let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, None);
-    let head = HeldHead { status, untrue: &[Known::ContentType], content_type: Some(JSON), error_type };
+    x.rare.error_type = error_type;
+    let head = HeldHead { decoded: false, ..HeldHead::own(status, Media::Json) };
     Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
 }
 
@@ -316,17 +345,14 @@ async fn hold_error<A: Answer>(
 ) -> Result<(Held, Verdict), Fault> {
     read_held(x, &mut inflow, from.provider, HOLD_BYTES).await?;
     let (head_len, status) = (x.upstream_head.head_len, x.upstream_head.status);
-    let untrue: &[Known] = match plain_error(x.upstream_head, &inflow.bytes) {
-        Some(plain) => {
-            inflow.replace_body(head_len, &plain);
-            &[Known::ContentEncoding]
-        }
-        None => &[],
-    };
+    let plain = plain_error(x.upstream_head, &inflow.bytes);
+    if let Some(plain) = &plain {
+        inflow.replace_body(head_len, plain);
+    }
     redact_key(&mut inflow.bytes[head_len..], from.secret);
     let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, None);
     // A longer one ends here, for what is not held cannot be searched for our key.
-    let head = HeldHead { status, untrue, content_type: None, error_type: None };
+    let head = HeldHead { status, decoded: plain.is_some(), media: None };
     Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
 }
 

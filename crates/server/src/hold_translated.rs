@@ -12,16 +12,13 @@ use crate::answer::Answer;
 use crate::content_coding;
 use crate::exchange::Exchange;
 use crate::hold::{
-    HOLD_BYTES, Held, HeldBody, HeldHead, JSON, Source, Verdict, body_limit, check_length, error_verdict,
+    HOLD_BYTES, Held, HeldBody, HeldHead, Media, Source, Verdict, body_limit, check_length, error_verdict,
     is_encoded, is_event_stream, plain_error, read_held,
 };
 use crate::inflow::{Fault, Inflow};
 use crate::outbound::{Translated, Translation};
 use crate::stream_error::{StreamError, written};
 use crate::translated_stream::TranslatedStream;
-
-/// Headers of a provider that say something of its own body.
-const UNTRUE: &[Known] = &[Known::ContentType, Known::ContentEncoding];
 
 /// Reads on until the answer is worth passing on.
 pub(crate) async fn hold<A: Answer>(
@@ -68,9 +65,8 @@ async fn document<A: Answer>(
     let body = plain.as_deref().unwrap_or(&inflow.bytes[head_len..]);
     let (out, usage) = translated(body, translation)?;
     inflow.replace_body(head_len, &out);
-    let content_type =
-        if translation.stream { TranslatedStream::new(translation).content_type() } else { JSON };
-    let head = HeldHead { status: 200, untrue: UNTRUE, content_type: Some(content_type), error_type: None };
+    let media = if translation.stream { TranslatedStream::new(translation).media() } else { Media::Json };
+    let head = HeldHead::own(200, media);
     let body = HeldBody::Document { tap: None, usage };
     Ok((Held { inflow, body, head, whole: true }, Verdict::Deliver))
 }
@@ -121,7 +117,8 @@ async fn stream<A: Answer>(
             redact_key(&mut document, from.secret);
             inflow.replace_body(head_len, &document);
             let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, error.retry_after_ms);
-            let head = HeldHead { status, untrue: UNTRUE, content_type: Some(JSON), error_type };
+            x.rare.error_type = error_type;
+            let head = HeldHead::own(status, Media::Json);
             return Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict));
         }
         if stream.has_spoken() {
@@ -140,8 +137,7 @@ async fn stream<A: Answer>(
     }
     x.settlement.waited_from(began, inflow.last_read);
     stream.keep(body);
-    let content_type = Some(stream.content_type());
-    let head = HeldHead { status: 200, untrue: UNTRUE, content_type, error_type: None };
+    let head = HeldHead::own(200, stream.media());
     Ok((Held { inflow, body: HeldBody::Translated(Box::new(stream)), head, whole: false }, Verdict::Deliver))
 }
 
@@ -166,7 +162,8 @@ async fn error<A: Answer>(
     redact_key(&mut document, from.secret);
     inflow.replace_body(head_len, &document);
     let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, error.retry_after_ms);
-    let head = HeldHead { status: shown, untrue: UNTRUE, content_type: Some(JSON), error_type };
+    x.rare.error_type = error_type;
+    let head = HeldHead::own(shown, Media::Json);
     Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
 }
 

@@ -16,14 +16,6 @@ use crate::refusal::Refusal;
 use crate::translate;
 use crate::worker::wall_clock_ms;
 
-/// Headers of the client that a provider may see. Everything else, credentials above all, stays here.
-const FORWARDED_HEADERS: [&str; 6] =
-    ["user-agent", "idempotency-key", "traceparent", "tracestate", "x-client-request-id", "x-sluice-via"];
-
-/// Those that mean something to providers of the client's own dialect only.
-const FORWARDED_TO_OPENAI: [&str; 1] = ["openai-beta"];
-const FORWARDED_TO_ANTHROPIC: [&str; 2] = ["anthropic-version", "anthropic-beta"];
-
 /// The version of Anthropic's API that is spoken where the client names none. The one of 2026 refuses temperature, which
 /// translated requests may carry.
 const ANTHROPIC_VERSION: &[u8] = b"anthropic-version: 2023-06-01\r\n";
@@ -31,8 +23,8 @@ const ANTHROPIC_VERSION: &[u8] = b"anthropic-version: 2023-06-01\r\n";
 /// How a request goes to a target.
 pub(crate) struct Outbound {
     pub(crate) call: Upstream,
-    /// Present where the provider speaks another dialect; the body is then [`Exchange::translated`].
-    pub(crate) translation: Option<Translation>,
+    /// Present where the provider speaks another dialect; the body is then in [`crate::exchange::Rare`].
+    pub(crate) translation: Option<Box<Translation>>,
 }
 
 /// Between which dialects the exchange is translated.
@@ -100,9 +92,9 @@ fn asks_for_events(head: &RequestHead, bytes: &[u8]) -> bool {
     head.query(bytes).is_some_and(|query| query.split('&').any(|parameter| parameter == "alt=sse"))
 }
 
-fn translation<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, kind: Translated) -> Translation {
+fn translation<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, kind: Translated) -> Box<Translation> {
     let mut scratch = [0; MAX_MODEL_BYTES];
-    let model = asked_model(call.view, x.path_model, x.request.body(), &mut scratch).to_owned();
+    let model = asked_model(call.view, &x.rare.path_model, x.request.body(), &mut scratch).to_owned();
     let context = AnswerContext {
         id: x.settlement.request_id().iter().map(|byte| format!("{byte:02x}")).collect(),
         model,
@@ -110,7 +102,7 @@ fn translation<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, kind: Translated) -> 
         include_usage: call.view.include_usage(),
         json_array: wants_array(x, call),
     };
-    Translation { kind, to: sluice_pipeline::wire_of(x.route), stream: call.view.stream(), context }
+    Box::new(Translation { kind, to: sluice_pipeline::wire_of(x.route), stream: call.view.stream(), context })
 }
 
 /// The model's name at the target, plain.
@@ -123,7 +115,7 @@ pub(crate) fn upstream_model<'m, A>(
     match (&target.fixed_name, &target.upstream_name) {
         (Some(name), _) => name,
         (None, upstream) => {
-            let asked = asked_model(call.view, x.path_model, x.request.body(), scratch);
+            let asked = asked_model(call.view, &x.rare.path_model, x.request.body(), scratch);
             if *upstream == UpstreamName::Star { call.model.star_of(asked) } else { asked }
         }
     }
@@ -140,7 +132,7 @@ pub(crate) fn write_name<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, target:
     let name = match &target.fixed_name {
         Some(name) => name,
         None => {
-            let asked = asked_model(call.view, x.path_model, x.request.body(), &mut scratch);
+            let asked = asked_model(call.view, &x.rare.path_model, x.request.body(), &mut scratch);
             if is_star { call.model.star_of(asked) } else { asked }
         }
     };
@@ -199,10 +191,10 @@ pub(crate) fn render_head(
     out.extend_from_slice(b"\r\nx-sluice-via: ");
     out.extend_from_slice(instance.as_bytes());
     out.extend_from_slice(b"\r\n");
-    let own = own_headers(to.provider.dialect, to.outbound.translation.is_some());
+    let dialect = to.outbound.translation.is_none().then_some(to.provider.dialect);
     let mut names_version = false;
     for field in client.fields().iter(client_bytes) {
-        if is_among(&FORWARDED_HEADERS, field.name) || is_among(own, field.name) {
+        if is_forwarded(field.name, dialect) {
             names_version |= field.name.eq_ignore_ascii_case(b"anthropic-version");
             out.extend_from_slice(field.name);
             out.extend_from_slice(b": ");
@@ -235,15 +227,23 @@ fn forwarded_query(outbound: &Outbound, query: Option<&str>) -> &'static str {
     }
 }
 
-fn own_headers(dialect: Dialect, is_translated: bool) -> &'static [&'static str] {
-    match dialect {
-        _ if is_translated => &[],
-        Dialect::Anthropic => &FORWARDED_TO_ANTHROPIC,
-        Dialect::Openai | Dialect::OpenaiResponses | Dialect::Azure => &FORWARDED_TO_OPENAI,
-        _ => &[],
+/// Whether a provider may see a header of the client. Everything else, credentials above all, stays here. `dialect` is the
+/// provider's where it is also the client's: some headers mean something within one dialect only.
+fn is_forwarded(name: &[u8], dialect: Option<Dialect>) -> bool {
+    let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());
+    // By length first: nearly every header is settled with one look.
+    match name.len() {
+        10 => is("user-agent") || is("tracestate"),
+        11 => is("traceparent") || is_openai(dialect) && is("openai-beta"),
+        12 => is("x-sluice-via"),
+        14 => dialect == Some(Dialect::Anthropic) && is("anthropic-beta"),
+        15 => is("idempotency-key"),
+        17 => dialect == Some(Dialect::Anthropic) && is("anthropic-version"),
+        19 => is("x-client-request-id"),
+        _ => false,
     }
 }
 
-fn is_among(allowed: &[&str], name: &[u8]) -> bool {
-    allowed.iter().any(|allowed| allowed.len() == name.len() && name.eq_ignore_ascii_case(allowed.as_bytes()))
+fn is_openai(dialect: Option<Dialect>) -> bool {
+    matches!(dialect, Some(Dialect::Openai | Dialect::OpenaiResponses | Dialect::Azure))
 }

@@ -14,7 +14,7 @@ use sluice_http1::{Field, ResponseHead};
 use sluice_pipeline::wire_of;
 use sluice_types::{ErrorKind, Route};
 
-use crate::answer::{Answer, BodyLength, ClientGone, push_dropped, push_own_headers};
+use crate::answer::{Answer, BodyLength, ClientGone, push_own_headers};
 use crate::exchange::{Call, Exchange, estimate_tokens};
 use crate::follow::{Boundary, Follow};
 use crate::hold::{Held, HeldBody, HeldHead, body_limit};
@@ -66,7 +66,9 @@ pub(crate) async fn relay<A: Answer>(
             }
             relay_document(x, held.inflow, held.head, held.whole, tap).await
         }
-        HeldBody::Translated(stream) => relay_translated::relay(x, held.inflow, held.head, *stream).await,
+        HeldBody::Translated(stream) => {
+            Box::pin(relay_translated::relay(x, held.inflow, held.head, *stream)).await
+        }
         HeldBody::Opaque => relay_document(x, held.inflow, held.head, held.whole, None).await,
     };
     match outcome {
@@ -118,7 +120,8 @@ pub(crate) async fn send_head<A: Answer>(
     x.settlement.answer_begins(head.status, own);
     let out = x.answer.begin(head.status);
     let has_request_id = push_kept_headers(out, x.upstream_head, inflow_bytes, head);
-    push_dropped(out, &x.dropped);
+    push_own(out, "x-sluice-dropped", &x.rare.dropped);
+    push_own(out, "x-amzn-errortype", x.rare.error_type);
     push_own_headers(out, x.settlement, has_request_id, own);
     x.settlement.add_response_bytes(body.len());
     x.answer.send_head(length, &inflow_bytes[body], last).await
@@ -127,10 +130,11 @@ pub(crate) async fn send_head<A: Answer>(
 /// Appends the provider's headers that are the answer's own; tells whether a request id is among them.
 fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], held: HeldHead) -> bool {
     let mut has_request_id = false;
-    push_own(out, "content-type", held.content_type);
-    push_own(out, "x-amzn-errortype", held.error_type);
+    if let Some(media) = held.media {
+        push_own(out, "content-type", media.name());
+    }
     for Field { name, value, known } in head.fields().end_to_end(bytes) {
-        if known.is_some_and(|known| held.untrue.contains(&known)) {
+        if known.is_some_and(|known| held.is_untrue(known)) {
             continue;
         }
         if DROPPED_HEADERS.iter().any(|dropped| name.eq_ignore_ascii_case(dropped.as_bytes())) {
@@ -145,9 +149,9 @@ fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], held:
     has_request_id
 }
 
-/// Appends a header of ours in place of the provider's.
-fn push_own(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
-    if let Some(value) = value {
+/// Appends a header of ours, unless it is empty.
+fn push_own(out: &mut Vec<u8>, name: &str, value: &str) {
+    if !value.is_empty() {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());

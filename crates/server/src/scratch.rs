@@ -5,6 +5,8 @@ use std::ops::{Deref, DerefMut};
 
 use sluice_http1::{RequestHead, ResponseHead};
 
+use crate::exchange::Rare;
+
 /// Sets kept per thread; more than this at once is rare enough to allocate.
 const MAX_POOLED: usize = 256;
 
@@ -30,10 +32,7 @@ pub(crate) struct Scratch {
     pub(crate) egress: Vec<u8>,
     /// A model's name, quoted or escaped.
     pub(crate) name: String,
-    /// The model the path names.
-    pub(crate) path_model: String,
-    /// A body in another dialect.
-    pub(crate) translated: Vec<u8>,
+    pub(crate) rare: Rare,
 }
 
 /// A set that returns to its thread's pool when dropped.
@@ -65,8 +64,8 @@ impl Drop for Pooled {
         if scratch.out.capacity() > MAX_KEPT_HEAD_BYTES || scratch.egress.capacity() > MAX_KEPT_HEAD_BYTES {
             (scratch.out, scratch.egress) = Default::default();
         }
-        if scratch.translated.capacity() > MAX_KEPT_BODY_BYTES {
-            scratch.translated = Vec::new();
+        if scratch.rare.translated.capacity() > MAX_KEPT_BODY_BYTES {
+            scratch.rare.translated = Vec::new();
         }
         // The pool is gone while its thread ends; the set is then simply freed.
         let _ = POOL.try_with(|pool| {

@@ -13,7 +13,8 @@ use sluice_types::Route;
 pub(crate) struct StreamError {
     pub(crate) status: u16,
     pub(crate) document: Vec<u8>,
-    pub(crate) error_type: Option<&'static str>,
+    /// For Bedrock's clients; else empty.
+    pub(crate) error_type: &'static str,
 }
 
 /// Reads the error that the stream begins with; `None` where it is none of this dialect.
@@ -29,7 +30,7 @@ pub(crate) fn stream_error(route: Route, body: &[u8]) -> Option<StreamError> {
     if let Some(endpoint) = Endpoint::from_route(route) {
         let (status, document) = http_error_of_event(endpoint, &data);
         let is_document = document.trim_ascii_start().starts_with(b"{");
-        return is_document.then_some(StreamError { status, document, error_type: None });
+        return is_document.then_some(StreamError { status, document, error_type: "" });
     }
     error_of(wire, Frame { name: event.name, data: &data })
 }
@@ -58,6 +59,6 @@ fn client_status(wire: Wire, status: u16) -> u16 {
 }
 
 /// The name of the error that Bedrock's clients find in a header.
-fn error_type(wire: Wire, error: &ApiError) -> Option<&'static str> {
-    (wire == Wire::Bedrock).then(|| sluice_dialects::bedrock::error_type(error))
+fn error_type(wire: Wire, error: &ApiError) -> &'static str {
+    if wire == Wire::Bedrock { sluice_dialects::bedrock::error_type(error) } else { "" }
 }

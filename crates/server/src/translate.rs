@@ -11,7 +11,7 @@ use crate::exchange::{Call, Exchange};
 use crate::outbound::upstream_model;
 use crate::refusal::Refusal;
 
-/// Translates a chat; the body is then in [`Exchange::translated`]. Returns the call it is sent as.
+/// Translates a chat; the body is then in [`crate::exchange::Rare`]. Returns the call it is sent as.
 pub(crate) fn chat<A>(
     x: &mut Exchange<'_, '_, A>,
     call: Call<'_>,
@@ -32,10 +32,11 @@ pub(crate) fn chat<A>(
         quirks: provider.quirks.and(target.quirks),
         default_max_tokens: target.max_output_tokens.unwrap_or(provider.default_max_tokens).into(),
     };
-    x.translated.clear();
-    to.write_request(&request, &at, &mut dropped, x.translated).map_err(untranslatable)?;
+    let out = &mut x.rare.translated;
+    out.clear();
+    to.write_request(&request, &at, &mut dropped, out).map_err(untranslatable)?;
     refuse_losses(&dropped, x.plan.plan().settings.translate_unsupported, provider)?;
-    x.dropped = dropped.header_value();
+    x.rare.dropped = dropped.header_value();
     Ok(chat_call(to, stream))
 }
 

@@ -6,6 +6,7 @@ use sluice_dialects::sse::{self, Data, EventBoundary};
 use sluice_dialects::wire::{Decode, Encode, Frame, Malformed, Wire};
 use sluice_types::Usage;
 
+use crate::hold::Media;
 use crate::hold_translated::speaks;
 use crate::outbound::{Translated, Translation};
 
@@ -30,6 +31,8 @@ pub(crate) struct TranslatedStream {
     decoder: Box<dyn Decode>,
     writer: Writer,
     to: Wire,
+    /// Gemini's client wants a JSON array, not events.
+    json_array: bool,
     /// Bytes of the provider that are no whole frame yet.
     rest: Vec<u8>,
     /// What is written and not sent yet.
@@ -67,6 +70,7 @@ impl TranslatedStream {
             decoder: wire.decoder(),
             writer,
             to: translation.to,
+            json_array: translation.context.json_array,
             rest: Vec::new(),
             out: Vec::new(),
             state: State::default(),
@@ -74,11 +78,12 @@ impl TranslatedStream {
     }
 
     /// The media type of what is written.
-    pub(crate) fn content_type(&self) -> &'static str {
+    pub(crate) fn media(&self) -> Media {
         match (&self.writer, self.to) {
-            (Writer::Array { .. }, _) => "application/json",
-            (_, Wire::Bedrock) => "application/vnd.amazon.eventstream",
-            _ => "text/event-stream; charset=utf-8",
+            (Writer::Array { .. }, _) => Media::Json,
+            (_, Wire::Gemini) if self.json_array => Media::Json,
+            (_, Wire::Bedrock) => Media::AmazonEvents,
+            _ => Media::Events,
         }
     }
 

@@ -287,10 +287,13 @@ layout! {
     image_output_tokens: U32,
 }
 
+#[inline(always)]
 const fn aligned(at: usize, bytes: usize) -> usize {
     at.next_multiple_of(if bytes < 4 { bytes } else { 4 })
 }
 
+// Inlined, so that the offsets are constants.
+#[inline(always)]
 fn put<const N: usize>(out: &mut [u8; RECORD_BYTES], at: usize, bytes: &[u8; N]) -> usize {
     let at = aligned(at, N);
     out[at..at + N].copy_from_slice(bytes);
