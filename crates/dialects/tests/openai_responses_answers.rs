@@ -17,7 +17,7 @@ fn written(answer: &ChatAnswer<'_>) -> Value {
 
 fn read<T>(body: &Value, then: impl FnOnce(Result<ChatAnswer<'_>, Malformed>) -> T) -> T {
     let body = body.to_string();
-    let doc = Doc::parse(body.as_bytes()).unwrap();
+    let doc = Doc::parse(body.as_bytes()).expect("JSON");
     then(WIRE.read_answer(&doc))
 }
 

@@ -1,6 +1,7 @@
 //! OpenAI's Responses: recorded answers, streams of any other dialect, and any events at all.
 
 #[path = "support/recorded.rs"]
+#[allow(dead_code, reason = "this dialect has no cassettes")]
 mod recorded;
 #[path = "support/responses.rs"]
 mod responses;

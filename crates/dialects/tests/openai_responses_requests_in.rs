@@ -3,7 +3,7 @@
 #[path = "support/responses.rs"]
 mod responses;
 
-use responses::{WIRE, case, cases_with, with_request, written, written_bytes};
+use responses::{WIRE, case, cases_with, with_request, written_bytes};
 use serde_json::{Value, json};
 use sluice_dialects::exchange::{
     CacheHint, ChatRequest, Dropped, Effort, PartKind, Reasoning, Role, Text, ToolChoice,
@@ -12,7 +12,7 @@ use sluice_dialects::json::Doc;
 
 fn refused(body: &Value) -> (String, Option<&'static str>) {
     let body = body.to_string();
-    let doc = Doc::parse(body.as_bytes()).unwrap();
+    let doc = Doc::parse(body.as_bytes()).expect("JSON");
     let error = WIRE.read_request(&doc, false, &mut Dropped::default()).expect_err("refused");
     (error.message.into_owned(), error.param)
 }

@@ -6,9 +6,10 @@ mod responses;
 use responses::{WIRE, with_request, written};
 use serde_json::{Value, json};
 use sluice_dialects::exchange::{
-    Arguments, ChatRequest, Dropped, Format, Media, Message, Number, Part, PartKind, Reasoning, Role, Source,
-    Text, Tool, ToolCall, ToolResult,
+    Arguments, CacheHint, ChatRequest, Dropped, Format, Media, Message, Number, Part, PartKind, Reasoning,
+    Role, Source, Text, Tool, ToolCall, ToolResult,
 };
+use sluice_dialects::wire::{Quirk, Quirks, Target};
 
 /// Reads a body, and hands on the request with what was left behind.
 fn read(body: &Value, then: impl FnOnce(&ChatRequest<'_>, Vec<String>)) {
@@ -235,8 +236,7 @@ fn traps_49_to_57_parameters_without_a_place_are_named() {
         })
     );
     let several = ChatRequest { n: Some(2), ..request };
-    let target =
-        sluice_dialects::wire::Target { model: "m", quirks: Default::default(), default_max_tokens: 1 };
+    let target = sluice_dialects::wire::Target { model: "m", quirks: Quirks::NONE, default_max_tokens: 1 };
     let error = WIRE.write_request(&several, &target, &mut Dropped::default(), &mut Vec::new()).unwrap_err();
     assert_eq!(error.param, Some("n"));
 }
@@ -261,4 +261,47 @@ fn proofs_of_other_providers_are_not_sent() {
     assert_eq!(body["input"][2]["content"], "Ho");
     assert_eq!(body["include"], json!(["reasoning.encrypted_content"]));
     assert_eq!(dropped, ["messages.reasoning"]);
+}
+
+#[test]
+fn trap_77_breakpoints_go_where_they_are_taken() {
+    let cached = |kind| Part { kind, cache: Some(CacheHint::Short) };
+    let image = || {
+        PartKind::Image(Media {
+            source: Source::File(Text::literal("file-1")),
+            media_type: None,
+            name: None,
+            detail: None,
+        })
+    };
+    let system = Message { role: Role::System, parts: vec![cached(text("rules"))], name: None };
+    let user = Message { role: Role::User, parts: vec![cached(text("Hi")), cached(image())], name: None };
+    let request = conversation(vec![system, user]);
+    let (body, dropped) = written(&request);
+    assert_eq!(
+        (&body["input"][0]["content"], &dropped[..]),
+        (&json!("rules"), &["prompt_cache_breakpoint".to_owned()][..])
+    );
+    let quirks = Quirks::of(&[Quirk::CacheBreakpoints]);
+    let target = Target { model: "m", quirks, default_max_tokens: 1 };
+    let mut out = Vec::new();
+    WIRE.write_request(&request, &target, &mut Dropped::default(), &mut out).unwrap();
+    let body: Value = serde_json::from_slice(&out).unwrap();
+    let explicit = json!({"mode": "explicit"});
+    assert_eq!(body["input"][0]["content"][0]["prompt_cache_breakpoint"], explicit);
+    assert_eq!(body["input"][1]["content"][0]["prompt_cache_breakpoint"], explicit);
+    assert_eq!(body["input"][1]["content"][1].get("prompt_cache_breakpoint"), None);
+}
+
+#[test]
+fn a_request_without_content_is_refused() {
+    let target = Target { model: "m", quirks: Quirks::NONE, default_max_tokens: 1 };
+    for messages in
+        [vec![], vec![message(Role::User, vec![])], vec![message(Role::Assistant, vec![text("")])]]
+    {
+        let request = conversation(messages);
+        let error =
+            WIRE.write_request(&request, &target, &mut Dropped::default(), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.param, Some("messages"));
+    }
 }

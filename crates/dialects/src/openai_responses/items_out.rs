@@ -18,6 +18,9 @@ const OWN_PROOF: &[u8] = b"gAAAA";
 /// What a call is answered with that has no result anywhere: one without is refused.
 const NO_RESULT: &str = "The tool call was not executed.";
 
+/// The member that asks to cache the prompt up to a part.
+const CACHE: &str = "prompt_cache_breakpoint";
+
 /// What is known of a call.
 #[derive(Clone, Copy, Default)]
 struct Call {
@@ -31,12 +34,19 @@ pub(super) struct Items<'r, 'a> {
     names: &'r ToolNames,
     calls: HashMap<&'r [u8], Call>,
     dropped: &'r mut Dropped,
+    /// The provider takes breakpoints for its cache.
+    breakpoints: bool,
     /// An item with encrypted reasoning was written.
     pub(super) has_reasoning: bool,
 }
 
 impl<'r, 'a> Items<'r, 'a> {
-    pub(super) fn new(messages: &'r [Message<'a>], names: &'r ToolNames, dropped: &'r mut Dropped) -> Self {
+    pub(super) fn new(
+        messages: &'r [Message<'a>],
+        names: &'r ToolNames,
+        breakpoints: bool,
+        dropped: &'r mut Dropped,
+    ) -> Self {
         let mut calls: HashMap<&[u8], Call> = HashMap::new();
         for part in messages.iter().flat_map(|message| &message.parts) {
             match &part.kind {
@@ -51,7 +61,7 @@ impl<'r, 'a> Items<'r, 'a> {
                 _ => {}
             }
         }
-        Self { messages, names, calls, dropped, has_reasoning: false }
+        Self { messages, names, calls, dropped, breakpoints, has_reasoning: false }
     }
 
     /// Appends the items, inside of an array.
@@ -59,6 +69,7 @@ impl<'r, 'a> Items<'r, 'a> {
         for message in self.messages {
             self.dropped.note_if(message.name.is_some(), "messages.name");
             for group in message.parts.chunk_by(|a, b| is_content(a) && is_content(b)) {
+                self.dropped.note_if(group[0].cache.is_some() && !is_content(&group[0]), CACHE);
                 match &group[0].kind {
                     PartKind::ToolCall(call) => self.call(call, out),
                     PartKind::ToolResult(result) => self.result(result, out),
@@ -94,20 +105,35 @@ impl<'r, 'a> Items<'r, 'a> {
     /// Appends the content of a message or the output of a tool: a string where that says all, else a list of parts.
     /// Says whether there is anything in it.
     fn content(&mut self, from_model: bool, parts: &[&Part<'_>], out: &mut Out<'_>) -> bool {
-        parts.iter().for_each(|part| self.dropped.note_if(part.cache.is_some(), "prompt_cache_breakpoint"));
-        if let [Part { kind: PartKind::Text(text), .. }] = parts {
-            out.text(text);
-            return true;
-        }
-        out.begin_array();
+        match parts {
+            [Part { kind: PartKind::Text(text), cache }] if cache.is_none() || !self.breakpoints => {
+                self.dropped.note_if(cache.is_some(), CACHE);
+                out.text(text);
+                return true;
+            }
+            _ => out.begin_array(),
+        };
         for part in parts {
-            if let Err(name) = content_part(from_model, part, out) {
-                self.dropped.note(name);
+            match content_part(from_model, part, out) {
+                Ok(()) => self.end_part(from_model, part, out),
+                Err(name) => self.dropped.note(name),
             }
         }
         let written = !out.bytes().ends_with(b"[");
         out.end_array();
         written
+    }
+
+    /// Ends a part, with its breakpoint. What the model said has none, and images are refused with one.
+    fn end_part(&mut self, from_model: bool, part: &Part<'_>, out: &mut Out<'_>) {
+        if part.cache.is_some() {
+            if self.breakpoints && !from_model && !matches!(part.kind, PartKind::Image(_)) {
+                out.key(CACHE).begin_object().field("mode", "explicit").end_object();
+            } else {
+                self.dropped.note(CACHE);
+            }
+        }
+        out.end_object();
     }
 
     fn call(&mut self, call: &ToolCall<'_>, out: &mut Out<'_>) {
@@ -177,23 +203,23 @@ fn role_name(role: Role) -> &'static str {
     }
 }
 
-/// Appends a part, or says by what name it was left out.
+/// Appends a part without closing its object, or says by what name it was left out.
 fn content_part(from_model: bool, part: &Part<'_>, out: &mut Out<'_>) -> Result<(), &'static str> {
     match &part.kind {
         PartKind::Text(text) if from_model => {
             out.begin_object().field("type", "output_text").key("text").text(text);
-            out.key("annotations").begin_array().end_array().end_object();
+            out.key("annotations").begin_array().end_array();
         }
         PartKind::Refusal(text) if from_model => {
-            out.begin_object().field("type", "refusal").key("refusal").text(text).end_object();
+            out.begin_object().field("type", "refusal").key("refusal").text(text);
         }
         PartKind::Text(text) | PartKind::Refusal(text) => {
-            out.begin_object().field("type", "input_text").key("text").text(text).end_object();
+            out.begin_object().field("type", "input_text").key("text").text(text);
         }
         // What the model drew or said cannot be shown to it as its own.
         _ if from_model => return Err("messages.content"),
-        PartKind::Image(image) => media::write_image(out, image)?,
-        PartKind::Document(document) => media::write_document(out, document)?,
+        PartKind::Image(image) => media::open_image(out, image)?,
+        PartKind::Document(document) => media::open_document(out, document)?,
         PartKind::Audio(_) => return Err("messages.content.input_audio"),
         PartKind::Video(_) => return Err("messages.content.video"),
         _ => return Err("messages.content"),

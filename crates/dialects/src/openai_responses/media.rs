@@ -122,8 +122,8 @@ fn data_url(out: &mut Out<'_>, key: &str, media_type: &Text<'_>, data: &Text<'_>
     }
 }
 
-/// Appends an `input_image`, or says by what name it was left out.
-pub(super) fn write_image(out: &mut Out<'_>, image: &Media<'_>) -> Result<(), &'static str> {
+/// Appends an `input_image` without closing its object, or says by what name it was left out.
+pub(super) fn open_image(out: &mut Out<'_>, image: &Media<'_>) -> Result<(), &'static str> {
     match &image.source {
         Source::Url(url) if !is_fetchable(url) => return Err("messages.content.image_url.url"),
         Source::Text(_) => return Err("messages.content"),
@@ -135,12 +135,12 @@ pub(super) fn write_image(out: &mut Out<'_>, image: &Media<'_>) -> Result<(), &'
         Source::Url(url) | Source::Text(url) => drop(out.key("image_url").text(url)),
         Source::File(id) => drop(out.key("file_id").text(id)),
     }
-    out.field_text("detail", image.detail.as_ref()).end_object();
+    out.field_text("detail", image.detail.as_ref());
     Ok(())
 }
 
-/// Appends an `input_file`, or an `input_text` where the document is text; or says by what name it was left out.
-pub(super) fn write_document(out: &mut Out<'_>, document: &Media<'_>) -> Result<(), &'static str> {
+/// The same of an `input_file`, or an `input_text` where the document is text.
+pub(super) fn open_document(out: &mut Out<'_>, document: &Media<'_>) -> Result<(), &'static str> {
     match &document.source {
         Source::Text(text) => {
             out.begin_object().field("type", "input_text").key("text").text(text);
@@ -163,7 +163,6 @@ pub(super) fn write_document(out: &mut Out<'_>, document: &Media<'_>) -> Result<
             out.begin_object().field("type", "input_file").key("file_id").text(id);
         }
     }
-    out.end_object();
     Ok(())
 }
 

@@ -1,12 +1,12 @@
 //! Writing requests: everything but the input.
 
 use crate::exchange::{
-    ChatRequest, Dropped, Effort, Format, Message, PartKind, Reasoning, Role, Text, Tool, ToolChoice,
+    ChatRequest, Dropped, Effort, Format, Message, Part, PartKind, Reasoning, Role, Text, Tool, ToolChoice,
 };
 use crate::json::Out;
 use crate::openai::RequestError;
 use crate::tool_names::{NameRules, ToolNames};
-use crate::wire::Target;
+use crate::wire::{Quirk, Target};
 
 use super::items_out::Items;
 
@@ -21,7 +21,7 @@ const SERVICE_TIERS: [&str; 7] = ["auto", "default", "flex", "scale", "priority"
 ///
 /// # Errors
 ///
-/// For several answers.
+/// For several answers, and where no message says anything.
 pub fn write_request(
     request: &ChatRequest<'_>,
     target: &Target<'_>,
@@ -37,10 +37,15 @@ pub fn write_request(
     out.field_text("instructions", instructions);
     out.key("input").begin_array();
     let names = NameRules::COMMON.names_of(&request.tools);
-    let mut items = Items::new(messages, &names, dropped);
+    let breakpoints = target.quirks.has(Quirk::CacheBreakpoints);
+    let mut items = Items::new(messages, &names, breakpoints, dropped);
     items.write(&mut out);
     let has_reasoning = items.has_reasoning;
+    if out.bytes().ends_with(b"[") {
+        return Err(RequestError::about("messages", "There must be at least one message with content."));
+    }
     out.end_array();
+    dropped.note_if(request.tools.iter().any(|tool| tool.cache.is_some()), "tools.cache_control");
     tools(request, &names, &mut out);
     sampling(request, dropped, &mut out);
     text(request, &mut out);
@@ -55,22 +60,18 @@ pub fn write_request(
 }
 
 /// A single system prompt at the beginning is `instructions`, as clients of the API write it. Several stay messages, so
-/// that none is glued to another, and so does one that is all there is, for the input must not be empty.
+/// that none is glued to another, and so does one that is all there is, for the input must not be empty, and one with a
+/// breakpoint, which only parts of messages have.
 fn split_instructions<'m, 'a>(messages: &'m [Message<'a>]) -> (Option<&'m Text<'a>>, &'m [Message<'a>]) {
-    match messages {
-        [first, rest @ ..]
-            if first.role == Role::System && rest.first().is_some_and(|next| next.role != Role::System) =>
-        {
-            match &first.parts[..] {
-                [part] => match &part.kind {
-                    PartKind::Text(text) => (Some(text), rest),
-                    _ => (None, messages),
-                },
-                _ => (None, messages),
-            }
-        }
-        _ => (None, messages),
+    if let [first, rest @ ..] = messages
+        && first.role == Role::System
+        && first.name.is_none()
+        && rest.first().is_some_and(|next| next.role != Role::System)
+        && let [Part { kind: PartKind::Text(text), cache: None }] = &first.parts[..]
+    {
+        return (Some(text), rest);
     }
+    (None, messages)
 }
 
 /// The name that a tool of the request has at the provider.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sluice_dialects::exchange::{ChatAnswer, ChatRequest, Dropped, Event, Finish, PartKind};
 use sluice_dialects::json::Doc;
-use sluice_dialects::wire::{AnswerContext, Decode as _, Encode as _, Frame, Target, Wire};
+use sluice_dialects::wire::{AnswerContext, Frame, Target, Wire};
 use sluice_types::Usage;
 
 pub(crate) const WIRE: Wire = Wire::OpenaiResponses;
