@@ -271,6 +271,7 @@ fn edge_32_bad_requests_are_refused_with_their_member() {
         ("{}".to_owned(), "contents"),
         (r#"{"contents":[]}"#.to_owned(), "contents"),
         (r#"{"contents":"x"}"#.to_owned(), "contents"),
+        (r#"{"contents":[{"parts":[{"text":""}]}]}"#.to_owned(), "contents"),
         (r#"{"contents":["x"]}"#.to_owned(), "contents"),
         (r#"{"contents":[{"role":"assistant","parts":[]}]}"#.to_owned(), "contents.role"),
         (content("1"), "contents.parts"),

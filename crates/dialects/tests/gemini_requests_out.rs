@@ -335,6 +335,12 @@ fn parameters_are_written() {
         "stopSequences":["a","b","c","d","e"],"candidateCount":2,"responseLogprobs":true,"logprobs":3});
     assert_eq!(found["generationConfig"], expected);
     assert_eq!(dropped, "stop, logit_bias, user");
+    let long = ChatRequest {
+        messages: vec![user("x")],
+        seed: Some(Number::written(b"5000000000")),
+        ..ChatRequest::default()
+    };
+    assert_eq!(write(&long, Quirks::NONE).1, "seed");
     let plain = ChatRequest { messages: vec![user("x")], n: Some(1), ..ChatRequest::default() };
     assert_eq!(write(&plain, Quirks::NONE).0.get("generationConfig"), None);
 }

@@ -7,6 +7,7 @@ use std::hint::black_box;
 use sluice_dialects::bedrock;
 use sluice_dialects::cohere;
 use sluice_dialects::event_stream::{messages, whole_messages, write_event};
+use sluice_dialects::gemini;
 use sluice_dialects::openai::body::BodyTap;
 use sluice_dialects::openai::stream::StreamTap;
 use sluice_dialects::openai::{Endpoint, inspect};
@@ -88,6 +89,21 @@ fn following_a_stream_does_not_allocate() {
             black_box(tap.event(&event));
         }
         assert!(tap.finished() && tap.usage().is_some());
+    };
+    assert_eq!(allocations(run), 0);
+}
+
+#[test]
+fn following_a_stream_of_gemini_does_not_allocate() {
+    let first = br#"{"candidates":[{"content":{"parts":[{"text":"Hi"},{"functionCall":{"args":{"a":[1]}}}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":3,"promptTokensDetails":[{"modality":"AUDIO","tokenCount":3}]}}"#;
+    let last = br#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":9}}"#;
+    let run = || {
+        let mut tap = gemini::StreamTap::default();
+        for data in [&first[..], last] {
+            black_box(tap.frame(Frame { name: None, data }));
+        }
+        assert!(tap.finished() && tap.usage().is_some() && tap.output_bytes() > 0);
+        assert!(gemini::inspect(br#"{"contents":[],"generationConfig":{"maxOutputTokens":5}}"#).is_ok());
     };
     assert_eq!(allocations(run), 0);
 }

@@ -123,7 +123,7 @@ fn declared<'m>(media: &'m Media<'_>) -> Option<Text<'m>> {
     match bare {
         "" | "application/octet-stream" => None,
         "image/jpg" => Some(Text::literal("image/jpeg")),
-        "audio/mp3" => Some(Text::literal("audio/mpeg")),
+        "video/quicktime" => Some(Text::literal("video/mov")),
         _ if bare.len() == decoded.len() => Some(given.borrow()),
         _ => Some(Text::plain(bare)),
     }
@@ -138,7 +138,7 @@ fn sniffed(data: &Text<'_>) -> Option<Text<'static>> {
         (b"R0lGOD", "image/gif"),
         (b"UklGR", "image/webp"),
         (b"JVBERi0", "application/pdf"),
-        (b"SUQz", "audio/mpeg"),
+        (b"SUQz", "audio/mp3"),
     ];
     let found = BEGINNINGS.iter().find(|(beginning, _)| data.as_escaped().starts_with(beginning));
     found.map(|(_, media_type)| Text::literal(media_type))
@@ -162,7 +162,7 @@ fn by_extension(url: &str) -> Option<Text<'static>> {
         "html" | "htm" => "text/html",
         "csv" => "text/csv",
         "json" => "application/json",
-        "mp3" => "audio/mpeg",
+        "mp3" => "audio/mp3",
         "wav" => "audio/wav",
         "flac" => "audio/flac",
         "ogg" => "audio/ogg",

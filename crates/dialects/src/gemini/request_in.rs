@@ -73,12 +73,11 @@ fn read_contents<'d>(
         return Err(wrong("contents"));
     }
     let mut ids = CallIds::of_request();
-    let mut any = false;
-    for content in contents.elements() {
-        any = true;
-        read_content(content, &mut ids, request, dropped)?;
+    contents.elements().try_for_each(|content| read_content(content, &mut ids, request, dropped))?;
+    if request.messages.is_empty() {
+        return Err(RequestError::about("contents", "contents holds nothing to answer."));
     }
-    if any { Ok(()) } else { Err(RequestError::about("contents", "contents is empty.")) }
+    Ok(())
 }
 
 fn read_content<'d>(

@@ -91,10 +91,16 @@ fn write_config(
         ("topK", &request.top_k),
         ("frequencyPenalty", &request.frequency_penalty),
         ("presencePenalty", &request.presence_penalty),
-        ("seed", &request.seed),
     ] {
         out.field_raw(name, value.as_ref().map(Number::as_bytes));
     }
+    // Google's seed has 32 bits, OpenAI's 64.
+    let fits = |seed: &&Number<'_>| {
+        std::str::from_utf8(seed.as_bytes()).is_ok_and(|seed| seed.parse::<i32>().is_ok())
+    };
+    let seed = request.seed.as_ref().filter(fits);
+    dropped.note_if(request.seed.is_some() && seed.is_none(), "seed");
+    out.field_raw("seed", seed.map(Number::as_bytes));
     write_stops(request, dropped, out);
     write_candidates(request, out)?;
     if request.logprobs == Some(true) {
