@@ -168,8 +168,15 @@ impl Encoder {
         let finish = if error.is_some() { Finish::Error } else { self.finish.unwrap_or_default() };
         write_frame(out, "message-end", |out| {
             out.key("delta").begin_object();
-            if let Some(error) = error {
-                out.field("error", &error.message);
+            match error {
+                Some(error) => {
+                    out.field("error", &error.message);
+                }
+                // There is no word for it.
+                None if finish == Finish::ContentFilter => {
+                    out.field("error", "The answer was cut off by the provider's content filter.");
+                }
+                None => {}
             }
             out.field("finish_reason", finish_name(finish)).key("usage");
             write_usage(&self.usage, out);
