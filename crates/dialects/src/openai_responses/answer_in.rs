@@ -138,7 +138,7 @@ pub(super) fn finish_of(response: Value<'_>, seen: Seen) -> Finish {
         (_, Some(reason)) if reason.is("content_filter") => Finish::ContentFilter,
         (Some("incomplete"), _) | (_, Some(_)) => Finish::Length,
         _ if seen.calls => Finish::ToolCalls,
-        _ if seen.refusal && !seen.text => Finish::Refusal,
+        _ if seen.refusal => Finish::Refusal,
         _ => Finish::Stop,
     }
 }
