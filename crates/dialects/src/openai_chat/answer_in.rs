@@ -32,7 +32,6 @@ fn read_choice(choice: Value<'_>) -> Result<Choice<'_>, Malformed> {
     let stop_sequence = choice.text_of("stop_reason");
     let seen = Seen {
         tools: parts.iter().any(|part| matches!(part.kind, PartKind::ToolCall(_))),
-        text: parts.iter().any(|part| matches!(part.kind, PartKind::Text(_))),
         refusal: parts.iter().any(|part| matches!(part.kind, PartKind::Refusal(_))),
         stop_sequence: stop_sequence.is_some(),
         paused: is_paused(choice),

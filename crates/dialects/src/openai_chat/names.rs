@@ -19,8 +19,6 @@ pub(super) fn read_finish(reason: &Text<'_>) -> Finish {
 pub(super) struct Seen {
     /// It has called a tool.
     pub(super) tools: bool,
-    /// It has text.
-    pub(super) text: bool,
     /// It has a refusal in words.
     pub(super) refusal: bool,
     /// A stop text is named.
@@ -35,7 +33,7 @@ impl Seen {
         match finish {
             Finish::Stop if self.tools => Finish::ToolCalls,
             Finish::Stop if self.paused => Finish::Pause,
-            Finish::Stop if self.refusal && !self.text => Finish::Refusal,
+            Finish::Stop if self.refusal => Finish::Refusal,
             Finish::Stop if self.stop_sequence => Finish::StopSequence,
             finish => finish,
         }

@@ -172,10 +172,7 @@ impl Choice {
 
     fn part(&mut self, choice: u32, part: PartKind<'_>, sink: &mut Sink<'_>) {
         match part {
-            PartKind::Text(text) if !text.is_empty() => {
-                self.seen.text = true;
-                sink(Event::Text { choice, text });
-            }
+            PartKind::Text(text) if !text.is_empty() => sink(Event::Text { choice, text }),
             PartKind::Refusal(text) if !text.is_empty() => {
                 self.seen.refusal = true;
                 sink(Event::Refusal { choice, text });
