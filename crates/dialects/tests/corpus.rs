@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::fuzz_bodies;
+use support::{fuzz_bodies, fuzz_dialects};
 
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
@@ -41,4 +41,9 @@ fn body_tap() {
 #[test]
 fn event_stream() {
     replay("event_stream", fuzz_bodies::event_stream);
+}
+
+#[test]
+fn dialects() {
+    replay("dialects", |input| fuzz_dialects::dialect(&fuzz_dialects::WIRES, input));
 }
