@@ -6,8 +6,8 @@ use sluice_dialects::json::Doc;
 use sluice_dialects::wire::{AnswerContext, Malformed, Wire};
 
 fn with_answer<T>(body: &Value, check: impl FnOnce(&ChatAnswer<'_>) -> T) -> Result<T, Malformed> {
-    let bytes = serde_json::to_vec(body).unwrap();
-    let doc = Doc::parse(&bytes).unwrap();
+    let bytes = serde_json::to_vec(body).expect("a tree can be written");
+    let doc = Doc::parse(&bytes).expect("an object");
     Wire::OpenaiChat.read_answer(&doc).map(|answer| check(&answer))
 }
 
@@ -16,7 +16,7 @@ fn write(answer: &ChatAnswer<'_>) -> Value {
         AnswerContext { id: "01".into(), model: "m".into(), created: 7, ..AnswerContext::default() };
     let mut out = Vec::new();
     Wire::OpenaiChat.write_answer(answer, &context, &mut out);
-    serde_json::from_slice(&out).unwrap()
+    serde_json::from_slice(&out).expect("JSON")
 }
 
 fn of_choice(choice: Value) -> Value {
@@ -24,7 +24,7 @@ fn of_choice(choice: Value) -> Value {
 }
 
 fn finish(choice: Value) -> Finish {
-    with_answer(&of_choice(choice), |answer| answer.choices[0].finish).unwrap()
+    with_answer(&of_choice(choice), |answer| answer.choices[0].finish).expect("a good answer")
 }
 
 #[test]

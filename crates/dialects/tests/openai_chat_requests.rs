@@ -14,8 +14,8 @@ fn with_request<T>(
     body: &Value,
     check: impl FnOnce(&ChatRequest<'_>, Vec<String>) -> T,
 ) -> Result<T, RequestError> {
-    let bytes = serde_json::to_vec(body).unwrap();
-    let doc = Doc::parse(&bytes).unwrap();
+    let bytes = serde_json::to_vec(body).expect("a tree can be written");
+    let doc = Doc::parse(&bytes).expect("an object");
     let mut dropped = Dropped::default();
     let request = Wire::OpenaiChat.read_request(&doc, false, &mut dropped)?;
     Ok(check(&request, dropped.names().map(str::to_owned).collect()))
@@ -28,8 +28,10 @@ fn refused(body: &Value) -> Option<&'static str> {
 fn write(request: &ChatRequest<'_>, quirks: Quirks) -> (Value, Vec<String>) {
     let target = Target { model: "m-1", quirks, default_max_tokens: 4096 };
     let (mut dropped, mut out) = (Dropped::default(), Vec::new());
-    Wire::OpenaiChat.write_request(request, &target, &mut dropped, &mut out).unwrap();
-    (serde_json::from_slice(&out).unwrap(), dropped.names().map(str::to_owned).collect())
+    Wire::OpenaiChat
+        .write_request(request, &target, &mut dropped, &mut out)
+        .expect("a request that can be written");
+    (serde_json::from_slice(&out).expect("JSON"), dropped.names().map(str::to_owned).collect())
 }
 
 /// What a request becomes at a provider with some quirks.
@@ -39,7 +41,7 @@ fn rewritten(body: &Value, quirks: Quirks) -> (Value, Vec<String>) {
         dropped.extend(more);
         (written, dropped)
     })
-    .unwrap()
+    .expect("a good request")
 }
 
 fn text(text: &'static str) -> Part<'static> {

@@ -50,7 +50,7 @@ fn stream(chunks: &[Value]) -> String {
 }
 
 fn decoded(chunks: &[Value]) -> Vec<String> {
-    let mut found = decode(&stream(chunks)).unwrap();
+    let mut found = decode(&stream(chunks)).expect("a stream of the dialect");
     assert_eq!(found.remove(0), "start Some(\"c\") Some(\"m\")");
     assert_eq!(found.pop().as_deref(), Some("End"));
     found
@@ -214,7 +214,7 @@ fn encoded(include_usage: bool, events: &[Event<'_>]) -> Vec<Value> {
     let mut encoder = Wire::OpenaiChat.encoder(context);
     let mut out = Vec::new();
     events.iter().for_each(|event| encoder.event(event, &mut out));
-    let text = String::from_utf8(out).unwrap();
+    let text = String::from_utf8(out).expect("text");
     let chunk = |frame: &str| {
         let data = frame.strip_prefix("data: ").expect("data only");
         let Ok(mut value) = serde_json::from_str::<Value>(data) else { return json!(data) };
@@ -226,7 +226,7 @@ fn encoded(include_usage: bool, events: &[Event<'_>]) -> Vec<Value> {
                 ("model", json!("gpt-\"x\"")),
             ];
             for (name, expected) in head {
-                assert_eq!(value.as_object_mut().unwrap().remove(name), Some(expected));
+                assert_eq!(value.as_object_mut().expect("an object").remove(name), Some(expected));
             }
         }
         value
