@@ -3,9 +3,10 @@
 pub use sluice_types::Quirk;
 use sluice_types::Usage;
 
-use crate::exchange::{ApiError, ChatAnswer, ChatRequest, Dropped, Event};
+use crate::exchange::{ApiError, ChatAnswer, ChatRequest, Dropped, Event, Tool};
 use crate::json::{Doc, Span};
 use crate::openai::RequestError;
+use crate::tool_names::ToolNames;
 use crate::{anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses};
 
 /// A format of chat requests and answers.
@@ -215,6 +216,20 @@ impl Wire {
         out: &mut Vec<u8>,
     ) -> Result<(), RequestError> {
         by_wire!(self, dialect => dialect::write_request(request, target, dropped, out))
+    }
+
+    /// The names of a request's tools that are others there, to be changed back in the answer.
+    #[must_use]
+    pub fn tool_names(self, tools: &[Tool<'_>]) -> ToolNames {
+        match self {
+            Self::OpenaiChat => ToolNames::of(tools, |tools, name| openai_chat::mapped_name(tools, name)),
+            Self::OpenaiResponses => ToolNames::of(tools, |tools, name| openai_responses::mapped_name(tools, name)),
+            Self::Anthropic => ToolNames::of(tools, |tools, name| anthropic::mapped_name(tools, name)),
+            Self::Gemini => ToolNames::of(tools, |tools, name| gemini::mapped_name(tools, name)),
+            Self::Bedrock => ToolNames::of(tools, |tools, name| bedrock::mapped_name(tools, name)),
+            Self::Cohere => ToolNames::of(tools, |tools, name| cohere::mapped_name(tools, name)),
+            Self::Ollama => ToolNames::default(),
+        }
     }
 
     /// Reads a whole answer.

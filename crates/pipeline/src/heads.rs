@@ -131,6 +131,7 @@ fn path_of(provider: &Provider, call: Upstream) -> Option<String> {
         Upstream::Rerank => "/rerank",
         Upstream::OllamaChat => "/api/chat",
         Upstream::OllamaEmbed => "/api/embed",
+        Upstream::Predict => "/models/{model}:predict",
     };
     Some(match provider.dialect {
         Dialect::Vertex => format!("/publishers/google{path}"),

@@ -53,11 +53,13 @@ pub enum Upstream {
     OllamaChat,
     /// Ollama's embeddings.
     OllamaEmbed,
+    /// Vertex AI's embeddings.
+    Predict,
 }
 
 impl Upstream {
     /// Every call, in the order of the discriminants.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -81,6 +83,7 @@ impl Upstream {
         Self::Rerank,
         Self::OllamaChat,
         Self::OllamaEmbed,
+        Self::Predict,
     ];
 
     /// The call that a route is, at a provider of its own dialect; `None` for routes that take no body.
@@ -248,7 +251,7 @@ pub fn offers(dialect: Dialect, call: Upstream, quirks: Quirks) -> bool {
         }
         Dialect::Azure => matches!(call, U::Chat | U::Completions | U::Embeddings | U::Images | U::Speech),
         Dialect::Anthropic => matches!(call, U::Messages | U::CountTokens),
-        Dialect::Gemini | Dialect::Vertex => matches!(
+        Dialect::Gemini => matches!(
             call,
             U::GenerateContent
                 | U::StreamGenerateContent
@@ -256,6 +259,9 @@ pub fn offers(dialect: Dialect, call: Upstream, quirks: Quirks) -> bool {
                 | U::EmbedContent
                 | U::BatchEmbedContents
         ),
+        Dialect::Vertex => {
+            matches!(call, U::GenerateContent | U::StreamGenerateContent | U::GeminiCountTokens | U::Predict)
+        }
         Dialect::Bedrock => matches!(call, U::Converse | U::ConverseStream | U::Invoke | U::InvokeStream),
         Dialect::Cohere => matches!(call, U::CohereChat | U::CohereEmbed | U::Rerank),
         Dialect::Ollama => matches!(call, U::OllamaChat | U::OllamaEmbed),

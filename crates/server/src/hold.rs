@@ -6,10 +6,12 @@
 
 use std::time::Instant;
 
+use sluice_dialects::embeddings::EmbedWire;
 use sluice_dialects::errors::redact_key;
 use sluice_dialects::openai::body::{BodyTap, OPENAI_USAGE, UsageShape};
 use sluice_dialects::openai::stream::EventClass;
 use sluice_dialects::openai::usage_at_end;
+use sluice_dialects::rerank::RerankWire;
 use sluice_dialects::wire::Malformed;
 use sluice_dialects::{anthropic, bedrock, cohere, gemini};
 use sluice_http1::{Known, ResponseHead};
@@ -240,6 +242,10 @@ async fn hold_document<A: Answer>(
     if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|first| *first != b'{') {
         return Err(Fault::Invalid("the provider answered with something other than a JSON object"));
     }
+    if whole && let Some(usage) = usage_elsewhere(from.outbound.call, body) {
+        let body = HeldBody::Document { tap: None, usage: Some(usage) };
+        return Ok((Held { inflow, body, head, whole }, Verdict::Deliver));
+    }
     let shape = usage_shape(from.outbound.call);
     if whole
         && shape.name == OPENAI_USAGE.name
@@ -268,6 +274,16 @@ fn usage_shape(call: Upstream) -> UsageShape {
         Upstream::Converse => UsageShape { name: "usage", read: bedrock::read_usage },
         Upstream::CohereChat => UsageShape { name: "usage", read: cohere::read_usage },
         _ => OPENAI_USAGE,
+    }
+}
+
+/// Usage that does not stand in one member of its own.
+fn usage_elsewhere(call: Upstream, body: &[u8]) -> Option<Usage> {
+    match call {
+        Upstream::CohereEmbed => EmbedWire::Cohere.usage_of(body),
+        Upstream::EmbedContent | Upstream::BatchEmbedContents => EmbedWire::GeminiBatch.usage_of(body),
+        Upstream::Rerank => RerankWire::Cohere.usage_of(body).tokens,
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! until it says something.
 
 use sluice_dialects::errors::redact_key;
-use sluice_dialects::exchange::Event;
+use sluice_dialects::exchange::{Dropped, Event};
 use sluice_dialects::json::Doc;
 use sluice_dialects::wire::{Malformed, Wire};
 use sluice_http1::Known;
@@ -63,7 +63,7 @@ async fn document<A: Answer>(
         _ => None,
     };
     let body = plain.as_deref().unwrap_or(&inflow.bytes[head_len..]);
-    let (out, usage) = translated(body, translation)?;
+    let (out, usage) = translated(body, x.request.body(), translation)?;
     inflow.replace_body(head_len, &out);
     let media = if translation.stream { TranslatedStream::new(translation).media() } else { Media::Json };
     let head = HeldHead::own(200, media);
@@ -72,13 +72,18 @@ async fn document<A: Answer>(
 }
 
 /// A whole answer in the client's dialect, and what it cost.
-fn translated(body: &[u8], translation: &Translation) -> Result<(Vec<u8>, Option<Usage>), Fault> {
+fn translated(
+    body: &[u8],
+    request: &[u8],
+    translation: &Translation,
+) -> Result<(Vec<u8>, Option<Usage>), Fault> {
     let doc = Doc::parse(body)
         .map_err(|_| Fault::Invalid("the provider answered with something other than a JSON object"))?;
     let mut out = Vec::with_capacity(body.len() + 256);
     match translation.kind {
         Translated::Chat(wire) => {
-            let answer = wire.read_answer(&doc).map_err(|Malformed(why)| Fault::Invalid(why))?;
+            let mut answer = wire.read_answer(&doc).map_err(malformed)?;
+            translation.names.restore_answer(&mut answer);
             if translation.stream {
                 // A provider that does not stream was asked for a stream.
                 let mut encoder = translation.to.encoder(translation.context.clone());
@@ -94,8 +99,26 @@ fn translated(body: &[u8], translation: &Translation) -> Result<(Vec<u8>, Option
             out.push(b']');
             Ok((out, None))
         }
-        Translated::Other(_) => Err(Fault::Invalid("the provider does not offer this API")),
+        Translated::Embed { from, to, encodings } => {
+            let answer = from.read_answer(&doc).map_err(malformed)?;
+            to.write_answer(&answer, &translation.context, encodings, &mut out);
+            Ok((out, answer.usage))
+        }
+        Translated::Rerank { from, to } => {
+            let asked =
+                Doc::parse(request).map_err(|_| Fault::Invalid("it cannot be matched to its request"))?;
+            let mut answer = from.read_answer(&doc).map_err(malformed)?;
+            if let Ok(request) = to.read_request(&asked, &mut Dropped::default()) {
+                answer.attach(&request);
+            }
+            to.write_answer(&answer, &translation.context, &mut out);
+            Ok((out, answer.usage.tokens))
+        }
     }
+}
+
+fn malformed(Malformed(why): Malformed) -> Fault {
+    Fault::Invalid(why)
 }
 
 async fn stream<A: Answer>(
@@ -111,7 +134,7 @@ async fn stream<A: Answer>(
     inflow.bytes.truncate(head_len);
     let began = inflow.last_read;
     loop {
-        stream.feed(&mut body).map_err(|Malformed(why)| Fault::Invalid(why))?;
+        stream.feed(&mut body).map_err(malformed)?;
         if let Some(error) = stream.take_first_error() {
             let StreamError { status, mut document, error_type } = written(translation.to, &error);
             redact_key(&mut document, from.secret);
@@ -155,7 +178,8 @@ async fn error<A: Answer>(
     let wire = match translation.kind {
         Translated::Chat(wire) => wire,
         Translated::GeminiArray => Wire::Gemini,
-        Translated::Other(dialect) => sluice_pipeline::chat_wire(dialect),
+        Translated::Embed { from, .. } => from.errors(),
+        Translated::Rerank { from, .. } => from.errors(),
     };
     let error = wire.read_error(status, &inflow.bytes[head_len..]);
     let StreamError { status: shown, mut document, error_type } = written(translation.to, &error);

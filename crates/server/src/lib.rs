@@ -43,6 +43,7 @@ mod stream_error;
 mod timers;
 mod tls;
 mod translate;
+mod translate_other;
 mod translated_stream;
 mod worker;
 

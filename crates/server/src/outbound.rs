@@ -1,11 +1,15 @@
 //! What is sent to a target: the client's own body with what we own spliced in, or a translation of it.
 
+use sluice_dialects::embeddings::{EmbedWire, Encodings};
 use sluice_dialects::json::quote_into;
 use sluice_dialects::openai::{MAX_MODEL_BYTES, Pieces};
+use sluice_dialects::rerank::RerankWire;
+use sluice_dialects::tool_names::ToolNames;
 use sluice_dialects::wire::{AnswerContext, Quirk, Wire};
 use sluice_http1::RequestHead;
 use sluice_pipeline::{
     CredentialPlan, Head, Lane, ProviderPlan, TargetPlan, Upstream, UpstreamName, lane, percent_encode_into,
+    wire_of,
 };
 use sluice_types::{Dialect, ErrorKind, Route};
 
@@ -13,8 +17,8 @@ use crate::answer::push_decimal;
 use crate::call_view::asked_model;
 use crate::exchange::{Call, Exchange, Request};
 use crate::refusal::Refusal;
-use crate::translate;
 use crate::worker::wall_clock_ms;
+use crate::{translate, translate_other};
 
 /// The version of Anthropic's API that is spoken where the client names none. The one of 2026 refuses temperature, which
 /// translated requests may carry.
@@ -36,6 +40,8 @@ pub(crate) struct Translation {
     pub(crate) to: Wire,
     /// The client wants a stream.
     pub(crate) stream: bool,
+    /// Tools whose names are others at the provider.
+    pub(crate) names: ToolNames,
     /// What a writer of answers needs.
     pub(crate) context: AnswerContext,
 }
@@ -47,8 +53,22 @@ pub(crate) enum Translated {
     Chat(Wire),
     /// A stream of Gemini's that passes untouched but for its framing: the client wants a JSON array.
     GeminiArray,
-    /// Embeddings or rerank, by the provider's dialect.
-    Other(Dialect),
+    /// Embeddings.
+    Embed {
+        /// The provider's format.
+        from: EmbedWire,
+        /// The client's.
+        to: EmbedWire,
+        /// In which forms the client wants its vectors.
+        encodings: Encodings,
+    },
+    /// Rerank.
+    Rerank {
+        /// The provider's format.
+        from: RerankWire,
+        /// The client's.
+        to: RerankWire,
+    },
 }
 
 /// Decides how the request goes to the target, and translates it where it must be.
@@ -65,14 +85,18 @@ pub(crate) fn prepare<A>(
         }
         Lane::Same(upstream) => Ok(Outbound { call: upstream, translation: None }),
         Lane::Chat { to } => {
-            let upstream = translate::chat(x, call, target, provider, to)?;
-            let translation = Some(translation(x, call, Translated::Chat(to)));
-            Ok(Outbound { call: upstream, translation })
+            let (upstream, names) = translate::chat(x, call, target, provider, to)?;
+            let mut translation = translation(x, call, Translated::Chat(to));
+            translation.names = names;
+            Ok(Outbound { call: upstream, translation: Some(translation) })
         }
-        Lane::Embed | Lane::Rerank => {
-            let upstream = translate::other(x, call, target, provider)?;
-            let translation = Some(translation(x, call, Translated::Other(provider.dialect)));
-            Ok(Outbound { call: upstream, translation })
+        Lane::Embed => {
+            let (upstream, kind) = translate_other::embed(x, call, target, provider)?;
+            Ok(Outbound { call: upstream, translation: Some(translation(x, call, kind)) })
+        }
+        Lane::Rerank => {
+            let kind = translate_other::rerank(x, call, target, provider)?;
+            Ok(Outbound { call: Upstream::Rerank, translation: Some(translation(x, call, kind)) })
         }
         Lane::Estimate | Lane::Unsupported => Err(Refusal::new(
             ErrorKind::NotOffered,
@@ -102,7 +126,8 @@ fn translation<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, kind: Translated) -> 
         include_usage: call.view.include_usage(),
         json_array: wants_array(x, call),
     };
-    Box::new(Translation { kind, to: sluice_pipeline::wire_of(x.route), stream: call.view.stream(), context })
+    let names = ToolNames::default();
+    Box::new(Translation { kind, to: wire_of(x.route), stream: call.view.stream(), names, context })
 }
 
 /// The model's name at the target, plain.

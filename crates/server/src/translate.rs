@@ -3,6 +3,7 @@
 use sluice_dialects::exchange::Dropped;
 use sluice_dialects::json::{Doc, JsonError};
 use sluice_dialects::openai::{MAX_MODEL_BYTES, RequestError};
+use sluice_dialects::tool_names::ToolNames;
 use sluice_dialects::wire::{Target, Wire};
 use sluice_pipeline::{ProviderPlan, TargetPlan, Upstream, chat_call, wire_of};
 use sluice_types::{ErrorKind, Unsupported};
@@ -11,14 +12,15 @@ use crate::exchange::{Call, Exchange};
 use crate::outbound::upstream_model;
 use crate::refusal::Refusal;
 
-/// Translates a chat; the body is then in [`crate::exchange::Rare`]. Returns the call it is sent as.
+/// Translates a chat; the body is then in [`crate::exchange::Rare`]. Returns the call it is sent as, and the
+/// names its tools have there.
 pub(crate) fn chat<A>(
     x: &mut Exchange<'_, '_, A>,
     call: Call<'_>,
     target: &TargetPlan,
     provider: &ProviderPlan,
     to: Wire,
-) -> Result<Upstream, Refusal> {
+) -> Result<(Upstream, ToolNames), Refusal> {
     let mut scratch = [0; MAX_MODEL_BYTES];
     let model = upstream_model(x, call, target, &mut scratch).to_owned();
     let mut dropped = Dropped::default();
@@ -37,11 +39,15 @@ pub(crate) fn chat<A>(
     to.write_request(&request, &at, &mut dropped, out).map_err(untranslatable)?;
     refuse_losses(&dropped, x.plan.plan().settings.translate_unsupported, provider)?;
     x.rare.dropped = dropped.header_value();
-    Ok(chat_call(to, stream))
+    Ok((chat_call(to, stream), to.tool_names(&request.tools)))
 }
 
 /// Where losses are not wanted, a request that would lose something is refused.
-fn refuse_losses(dropped: &Dropped, policy: Unsupported, provider: &ProviderPlan) -> Result<(), Refusal> {
+pub(crate) fn refuse_losses(
+    dropped: &Dropped,
+    policy: Unsupported,
+    provider: &ProviderPlan,
+) -> Result<(), Refusal> {
     if policy == Unsupported::Drop || dropped.is_empty() {
         return Ok(());
     }
@@ -60,15 +66,4 @@ pub(crate) fn invalid(error: RequestError) -> Refusal {
 
 pub(crate) fn untranslatable(error: RequestError) -> Refusal {
     Refusal::new(ErrorKind::Untranslatable, error.message).with_param(error.param)
-}
-
-/// Translates embeddings and rerank.
-pub(crate) fn other<A>(
-    _x: &mut Exchange<'_, '_, A>,
-    _call: Call<'_>,
-    _target: &TargetPlan,
-    provider: &ProviderPlan,
-) -> Result<Upstream, Refusal> {
-    let message = format!("The provider `{}` does not offer this API.", provider.name);
-    Err(Refusal::new(ErrorKind::NotOffered, message))
 }

@@ -3,6 +3,7 @@
 use sluice_dialects::event_stream;
 use sluice_dialects::exchange::{ApiError, Event};
 use sluice_dialects::sse::{self, Data, EventBoundary};
+use sluice_dialects::tool_names::ToolNames;
 use sluice_dialects::wire::{Decode, Encode, Frame, Malformed, Wire};
 use sluice_types::Usage;
 
@@ -31,6 +32,7 @@ pub(crate) struct TranslatedStream {
     decoder: Box<dyn Decode>,
     writer: Writer,
     to: Wire,
+    names: ToolNames,
     /// Gemini's client wants a JSON array, not events.
     json_array: bool,
     /// Bytes of the provider that are no whole frame yet.
@@ -70,6 +72,7 @@ impl TranslatedStream {
             decoder: wire.decoder(),
             writer,
             to: translation.to,
+            names: translation.names.clone(),
             json_array: translation.context.json_array,
             rest: Vec::new(),
             out: Vec::new(),
@@ -136,7 +139,11 @@ impl TranslatedStream {
             out.extend_from_slice(frame.data);
             *open = true;
         }
-        self.decoder.frame(frame, &mut |event| pass(&event, writer, state, out))
+        let names = &self.names;
+        self.decoder.frame(frame, &mut |mut event| {
+            names.restore_event(&mut event);
+            pass(&event, writer, state, out);
+        })
     }
 
     /// The provider's stream has ended. What is left of it is read as a last frame, where it is one.
