@@ -9,6 +9,7 @@ use crate::tool_names::{NameRules, ToolNames};
 use crate::wire::{Quirk, Target};
 
 use super::items_out::Items;
+use super::params_in::calls;
 
 /// Fewest tokens that may be asked for.
 const MIN_OUTPUT_TOKENS: u64 = 16;
@@ -46,7 +47,7 @@ pub fn write_request(
     }
     out.end_array();
     dropped.note_if(request.tools.iter().any(|tool| tool.cache.is_some()), "tools.cache_control");
-    tools(request, &names, &mut out);
+    tools(request, &names, dropped, &mut out);
     sampling(request, dropped, &mut out);
     text(request, &mut out);
     let reasons = reasoning(request.reasoning.as_ref(), &mut out);
@@ -80,9 +81,9 @@ pub fn mapped_name<'n>(tools: &[Tool<'_>], name: &'n Text<'_>) -> Text<'n> {
     NameRules::COMMON.mapped_name(tools, name)
 }
 
-fn tools(request: &ChatRequest<'_>, names: &ToolNames, out: &mut Out<'_>) {
+fn tools(request: &ChatRequest<'_>, names: &ToolNames, dropped: &mut Dropped, out: &mut Out<'_>) {
     if request.tools.is_empty() {
-        return;
+        return dropped.note_if(request.tool_choice.as_ref().is_some_and(calls), "tool_choice");
     }
     out.key("tools").begin_array();
     for tool in &request.tools {
