@@ -58,11 +58,20 @@ impl<'a> Text<'a> {
         decode_text(&self.0)
     }
 
-    /// Whether there is nothing in it but white space.
+    /// Whether there is nothing in it but white space. Looks no further than to the first character that is none.
     #[must_use]
     pub fn is_blank(&self) -> bool {
-        let is_space = |byte: &u8| matches!(byte, b' ');
-        self.0.iter().all(is_space) || self.decode().trim().is_empty()
+        let mut rest = &self.0[..];
+        loop {
+            rest = match rest {
+                [] => return true,
+                [b' ', behind @ ..] | [b'\\', b'n' | b'r' | b't' | b'f', behind @ ..] => behind,
+                [0x80..=0xff, ..] if !begins_with_space(rest) => return false,
+                // White space beyond ASCII, or an escape that may stand for some, is rare.
+                [0x80..=0xff, ..] | [b'\\', b'u', ..] => return decode_text(rest).trim().is_empty(),
+                _ => return false,
+            };
+        }
     }
 
     /// The same, with bytes of its own.
@@ -90,6 +99,12 @@ impl<'a> Text<'a> {
     pub fn push(&mut self, other: &Text<'_>) {
         self.0.to_mut().extend_from_slice(&other.0);
     }
+}
+
+/// Whether the first character is white space. None takes more than four bytes.
+fn begins_with_space(text: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(&text[..text.len().min(4)]);
+    head.chars().next().is_some_and(char::is_whitespace)
 }
 
 impl fmt::Debug for Text<'_> {
@@ -243,7 +258,12 @@ mod tests {
     fn texts_compare_by_what_they_say() {
         assert!(Text::escaped(br"us\u0065r").is("user"));
         assert!(!Text::escaped(b"user").is("users"));
-        assert!(Text::escaped(br" \n\t").is_blank());
+        for blank in ["", "  ", " \\n\\t\\r\\f", "\\n\\u0020\\u00a0", "\u{a0} \\n", "\u{3000}"] {
+            assert!(Text::escaped(blank.as_bytes()).is_blank(), "{blank}");
+        }
+        for text in ["a", " \\\\n", "\\n\\\"", "\\u0041", " \u{a0}x", "\u{4f60}", "\u{1f44b}", "\\u0020."] {
+            assert!(!Text::escaped(text.as_bytes()).is_blank(), "{text}");
+        }
         assert_eq!(Text::plain("a\"b\n").as_escaped(), br#"a\"b\n"#);
         assert_eq!(Text::escaped(br"x\ud83d").decode(), "x\u{fffd}");
     }
