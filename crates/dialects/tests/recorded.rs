@@ -50,6 +50,17 @@ fn reference_usage(value: &Value) -> Option<Usage> {
             "/completion_tokens_details/reasoning_tokens",
             "/output_tokens_details/reasoning_tokens",
         ]),
+        audio_input: count(["/prompt_tokens_details/audio_tokens", "/input_tokens_details/audio_tokens"]),
+        image_input: count(["/prompt_tokens_details/image_tokens", "/input_tokens_details/image_tokens"]),
+        audio_output: count([
+            "/completion_tokens_details/audio_tokens",
+            "/output_tokens_details/audio_tokens",
+        ]),
+        image_output: count([
+            "/completion_tokens_details/image_tokens",
+            "/output_tokens_details/image_tokens",
+        ]),
+        ..Usage::default()
     })
 }
 
