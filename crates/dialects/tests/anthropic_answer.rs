@@ -16,8 +16,8 @@ use support::{case, case_names, context};
 
 fn reading<T>(body: &Value, look: impl FnOnce(&ChatAnswer<'_>) -> T) -> T {
     let body = body.to_string();
-    let doc = Doc::parse(body.as_bytes()).unwrap();
-    look(&read_answer(&doc).unwrap())
+    let doc = Doc::parse(body.as_bytes()).expect("JSON");
+    look(&read_answer(&doc).expect("an answer"))
 }
 
 fn written(answer: &ChatAnswer<'_>) -> Value {

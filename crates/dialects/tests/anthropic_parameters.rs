@@ -12,7 +12,7 @@ const ADAPTIVE: Quirks = Quirks::NONE.with(Quirk::AdaptiveThinking);
 const NO_FORMAT: Quirks = Quirks::NONE.with(Quirk::NoOutputFormat);
 
 fn changed(more: Value, quirks: Quirks, change: impl FnOnce(&mut ChatRequest<'_>)) -> (Value, Vec<String>) {
-    written_as(&asking(more), quirks, change).unwrap()
+    written_as(&asking(more), quirks, change).expect("it can be written")
 }
 
 fn number(digits: &'static str) -> Option<Number<'static>> {

@@ -21,7 +21,7 @@ fn reference_usage(stream: &str) -> (u64, u64) {
     let count = |usage: &Value, name: &str| usage[name].as_u64().unwrap_or_default();
     let (mut input, mut output) = (0, 0);
     for data in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
-        let data: Value = serde_json::from_str(data).unwrap();
+        let data: Value = serde_json::from_str(data).expect("JSON");
         let usage = data.get("usage").or(data.pointer("/message/usage"));
         let Some(usage) = usage else { continue };
         let parts = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"];
@@ -53,17 +53,18 @@ fn check_stream(name: &str, stream: &str) {
     assert_eq!(last, EventClass::Done, "{name}");
     assert!(tap.finished(), "{name}");
     assert_eq!(tap.usage(), usage, "{name}");
-    let usage = usage.unwrap();
+    let usage = usage.expect("usage is reported");
     assert_eq!((u64::from(usage.input), u64::from(usage.output)), reference_usage(stream), "{name}");
     let message = accumulate(&frames(&out));
     assert_eq!(message["stopped"], true, "{name}");
-    let reason = stream.rsplit_once("\"stop_reason\":\"").map(|(_, rest)| rest.split('"').next().unwrap());
+    let reason =
+        stream.rsplit_once("\"stop_reason\":\"").map(|(_, rest)| rest.split('"').next().unwrap_or_default());
     assert_eq!(message["stop_reason"].as_str(), reason, "{name}");
     // What comes out is a stream of the dialect, and says the same when it is read.
     let mut again = Encoder::new(context());
     let mut second = Vec::new();
-    let first = String::from_utf8(out).unwrap();
-    decode(&first, &mut |event| again.event(&event, &mut second)).unwrap();
+    let first = String::from_utf8(out).expect("UTF-8");
+    decode(&first, &mut |event| again.event(&event, &mut second)).expect("a good stream");
     assert_eq!(accumulate(&frames(&second)), message, "{name}");
 }
 

@@ -16,7 +16,7 @@ fn messages(messages: Value) -> (Value, Vec<String>) {
 }
 
 fn changed(body: &Value, change: impl FnOnce(&mut ChatRequest<'_>)) -> (Value, Vec<String>) {
-    written_as(body, Quirks::NONE, change).unwrap()
+    written_as(body, Quirks::NONE, change).expect("it can be written")
 }
 
 fn call(id: &str) -> Value {

@@ -43,7 +43,7 @@ fn message(events: &[Event<'_>]) -> Value {
 fn through(stream: &str) -> Value {
     let mut encoder = Encoder::new(context());
     let mut out = Vec::new();
-    decode(stream, &mut |event| encoder.event(&event, &mut out)).unwrap();
+    decode(stream, &mut |event| encoder.event(&event, &mut out)).expect("a good stream");
     accumulate(&frames(&out))
 }
 

@@ -11,7 +11,7 @@ use sluice_dialects::gemini;
 use sluice_dialects::openai::body::BodyTap;
 use sluice_dialects::openai::stream::StreamTap;
 use sluice_dialects::openai::{Endpoint, inspect};
-use sluice_dialects::sse::{EventBoundary, events};
+use sluice_dialects::sse::{Data, EventBoundary, events};
 use sluice_dialects::wire::{Frame, Tap as _};
 
 /// The system's allocator, counting on each thread.
@@ -104,6 +104,23 @@ fn following_a_stream_of_gemini_does_not_allocate() {
         }
         assert!(tap.finished() && tap.usage().is_some() && tap.output_bytes() > 0);
         assert!(gemini::inspect(br#"{"contents":[],"generationConfig":{"maxOutputTokens":5}}"#).is_ok());
+    };
+    assert_eq!(allocations(run), 0);
+}
+
+#[test]
+fn following_a_stream_of_anthropic_does_not_allocate() {
+    let stream = b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\n\
+        event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\n\
+        event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":1}}\n\n\
+        event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let run = || {
+        let mut tap = sluice_dialects::anthropic::StreamTap::default();
+        for event in events(stream) {
+            let Data::Line(data) = event.data() else { continue };
+            black_box(tap.frame(Frame { name: event.name, data }));
+        }
+        assert!(tap.finished() && tap.usage().is_some() && tap.output_bytes() == 2);
     };
     assert_eq!(allocations(run), 0);
 }
