@@ -79,7 +79,7 @@ const OUTCOMES: usize = 8;
 pub(crate) struct TargetCells {
     ids: TargetIds,
     attempts: [Counter; OUTCOMES],
-    tokens: [Counter; 5],
+    tokens: [Counter; 10],
     pub(crate) first_byte: Latency,
     pub(crate) upstream: Latency,
 }
@@ -98,8 +98,19 @@ impl TargetCells {
     }
 
     pub(crate) fn count_tokens(&self, usage: &Usage) {
-        let by_kind = [usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning];
-        for (counter, tokens) in self.tokens.iter().zip(by_kind) {
+        let by_kind = [
+            usage.input,
+            usage.cached_input,
+            usage.cache_write,
+            usage.output,
+            usage.reasoning,
+            usage.cache_write_1h,
+            usage.audio_input,
+            usage.image_input,
+            usage.audio_output,
+            usage.image_output,
+        ];
+        for (counter, tokens) in self.tokens.iter().zip(by_kind).filter(|(_, tokens)| *tokens != 0) {
             counter.add(u64::from(tokens));
         }
     }
@@ -116,16 +127,28 @@ impl TargetCells {
         attempts.timeout += timeout;
         attempts.truncated += truncated;
         attempts.client_gone += client_gone;
-        let [input, cached_input, cache_write, output, reasoning] =
-            std::array::from_fn(|at| self.tokens[at].get());
-        let tokens = &mut sum.tokens;
-        tokens.input += input;
-        tokens.cached_input += cached_input;
-        tokens.cache_write += cache_write;
-        tokens.output += output;
-        tokens.reasoning += reasoning;
+        self.add_tokens_to(&mut sum.tokens);
         self.first_byte.add_to(&mut sum.first_byte);
         self.upstream.add_to(&mut sum.upstream);
+    }
+
+    /// In the order of [`Self::count_tokens`].
+    fn add_tokens_to(&self, sum: &mut TokenStats) {
+        let kinds = [
+            &mut sum.input,
+            &mut sum.cached_input,
+            &mut sum.cache_write,
+            &mut sum.output,
+            &mut sum.reasoning,
+            &mut sum.cache_write_1h,
+            &mut sum.audio_input,
+            &mut sum.image_input,
+            &mut sum.audio_output,
+            &mut sum.image_output,
+        ];
+        for (sum, counter) in kinds.into_iter().zip(&self.tokens) {
+            *sum += counter.get();
+        }
     }
 }
 

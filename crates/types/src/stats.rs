@@ -124,6 +124,16 @@ pub struct TokenStats {
     pub output: u64,
     /// Generated tokens spent on reasoning.
     pub reasoning: u64,
+    /// Prompt tokens written to the provider's cache for an hour, a part of `cache_write`.
+    pub cache_write_1h: u64,
+    /// Prompt tokens of sound.
+    pub audio_input: u64,
+    /// Prompt tokens of images.
+    pub image_input: u64,
+    /// Generated tokens of sound.
+    pub audio_output: u64,
+    /// Generated tokens of images.
+    pub image_output: u64,
 }
 
 /// Finished requests of one route.

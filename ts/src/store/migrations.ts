@@ -115,11 +115,25 @@ insert into usage_rollup_hour
   group by 1, 2, 3, 4, 5, 6;
 `;
 
+/** Tokens of kinds that have prices of their own. What was summed before had none that were known. */
+const TOKENS_BY_KIND = ['usage_rollup', 'usage_rollup_hour']
+  .flatMap((table) =>
+    [
+      'cache_write_1h_tokens',
+      'audio_input_tokens',
+      'image_input_tokens',
+      'audio_output_tokens',
+      'image_output_tokens',
+    ].map((column) => `alter table ${table} add column ${column} integer not null default 0;`),
+  )
+  .join('\n');
+
 /** One step; its version is its place in the list, from 1. Never edited once released, only appended to. */
 export const MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [
   { name: 'labels, virtual keys and facts', sql: GOVERNANCE },
   { name: 'usage segments and rollups', sql: USAGE },
   { name: 'rollups by hour', sql: USAGE_BY_HOUR },
+  { name: 'tokens by kind', sql: TOKENS_BY_KIND },
 ];
 
 /** The database cannot be used by this version of the program. */

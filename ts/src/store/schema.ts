@@ -72,6 +72,11 @@ export interface UsageRollupTable {
   cache_write_tokens: number;
   output_tokens: number;
   reasoning_tokens: number;
+  cache_write_1h_tokens: number;
+  audio_input_tokens: number;
+  image_input_tokens: number;
+  audio_output_tokens: number;
+  image_output_tokens: number;
   errors: number;
   aborted: number;
   estimated: number;

@@ -12,6 +12,7 @@ import type {
   StoredSegment,
   UsageLedger,
 } from '../usage/ports.js';
+import { widened } from '../usage/record.js';
 import { ROLLUP_KEYS, ROLLUP_SUMS, type RollupTable } from '../usage/rollup-table.js';
 import type { Reader } from './reader.js';
 import { MINUTES_PER_HOUR, reportQuery, type ReportRow, reportRow } from './report.js';
@@ -180,6 +181,7 @@ function segment(row: {
   records: Uint8Array | ArrayBuffer;
 }): StoredSegment {
   const { id, sequence, count } = row;
-  const records = new Uint8Array(row.records instanceof Uint8Array ? row.records.buffer : row.records);
+  const stored = new Uint8Array(row.records instanceof Uint8Array ? row.records.buffer : row.records);
+  const records = widened(stored, count);
   return { id, sequence, firstMs: row.first_ms, lastMs: row.last_ms, count, records };
 }

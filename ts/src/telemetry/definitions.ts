@@ -121,7 +121,7 @@ export const METRICS: readonly MetricDefinition[] = [
   {
     name: 'sluice_tokens_total',
     type: 'counter',
-    help: 'Tokens by kind. cached_input and cache_write are parts of input, reasoning is a part of output.',
+    help: 'Tokens by kind. input and output are all of them; every other kind is a part of one of these.',
     labels: [...TARGET_LABELS, 'kind'],
     samples: ({ stats, names }) =>
       stats.targets.flatMap((target) => byField(target.tokens, 'kind', targetLabels(target, names))),

@@ -36,6 +36,11 @@ export interface UsageRecord {
   readonly flags: number;
   readonly error: number;
   readonly attempts: number;
+  readonly cacheWrite1hTokens: number;
+  readonly audioInputTokens: number;
+  readonly imageInputTokens: number;
+  readonly audioOutputTokens: number;
+  readonly imageOutputTokens: number;
 }
 
 /** The bytes as 32-bit words; copied only where they do not lie on a word boundary. */
@@ -47,6 +52,16 @@ export function recordWords(bytes: Uint8Array): Uint32Array {
 /** How many whole records the bytes hold. */
 export function recordCount(bytes: Uint8Array): number {
   return Math.floor(bytes.byteLength / RECORD_BYTES);
+}
+
+/** Records as they are now, from a batch of `count` that an earlier version may have stored: what it did not know is 0. */
+export function widened(bytes: Uint8Array, count: number): Uint8Array {
+  const stored = count === 0 ? RECORD_BYTES : Math.floor(bytes.byteLength / count);
+  if (stored >= RECORD_BYTES) return bytes;
+  const wide = new Uint8Array(count * RECORD_BYTES);
+  for (let index = 0; index < count; index += 1)
+    wide.set(bytes.subarray(index * stored, (index + 1) * stored), index * RECORD_BYTES);
+  return wide;
 }
 
 /** When the record at a word finished, milliseconds since 1970. Usage is booked at this time. */
@@ -86,6 +101,11 @@ export function decodeRecord(bytes: Uint8Array, index: number): UsageRecord {
     flags: u8('flags'),
     error: u8('error'),
     attempts: u8('attempts'),
+    cacheWrite1hTokens: u32('cache_write_1h_tokens'),
+    audioInputTokens: u32('audio_input_tokens'),
+    imageInputTokens: u32('image_input_tokens'),
+    audioOutputTokens: u32('audio_output_tokens'),
+    imageOutputTokens: u32('image_output_tokens'),
   };
 }
 

@@ -18,7 +18,7 @@ import { RollupTable } from './rollup-table.js';
 /** Time between two drains. */
 export const DRAIN_INTERVAL_MS = 200;
 
-/** Records taken by one call of the data plane, and so stored in one segment (1.5 MB). */
+/** Records taken by one call of the data plane, and so stored in one segment (1.8 MB). */
 const MAX_RECORDS_PER_SEGMENT = 16_384;
 
 /** Segments taken in one drain, so that writing keeps up with reading. */

@@ -9,7 +9,7 @@ import { RECORD_FIELDS } from '../bridge/generated/record.js';
 import type { SegmentPlace, StoredSegment, UsageLedger } from './ports.js';
 import { decodeRecord, finishedAtMs, RECORD_WORDS, recordWords, type UsageRecord } from './record.js';
 
-/** Records looked at for one page, at most (20 MB); one segment more may be begun. */
+/** Records looked at for one page, at most (22 MB); one segment more may be begun. */
 const MAX_SCANNED_RECORDS = 200_000;
 
 /** Segments fetched by one query. */

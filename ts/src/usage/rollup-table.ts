@@ -19,6 +19,11 @@ export const ROLLUP_SUMS = [
   'cache_write_tokens',
   'output_tokens',
   'reasoning_tokens',
+  'cache_write_1h_tokens',
+  'audio_input_tokens',
+  'image_input_tokens',
+  'audio_output_tokens',
+  'image_output_tokens',
   'errors',
   'aborted',
   'estimated',
@@ -29,7 +34,7 @@ export const ROLLUP_SUMS = [
 /** One of the sums. */
 export type RollupSum = (typeof ROLLUP_SUMS)[number];
 
-/** Beyond this many distinct combinations (34 MB) further ones are summed without key, model and provider. */
+/** Beyond this many distinct combinations (44 MB) further ones are summed without key, model and provider. */
 export const MAX_ROLLUP_ENTRIES = 262_144;
 
 const INITIAL_ENTRIES = 1_024;
@@ -46,6 +51,11 @@ const CACHED_INPUT = word('cached_input_tokens');
 const CACHE_WRITE = word('cache_write_tokens');
 const OUTPUT = word('output_tokens');
 const REASONING = word('reasoning_tokens');
+const CACHE_WRITE_1H = word('cache_write_1h_tokens');
+const AUDIO_INPUT = word('audio_input_tokens');
+const IMAGE_INPUT = word('image_input_tokens');
+const AUDIO_OUTPUT = word('audio_output_tokens');
+const IMAGE_OUTPUT = word('image_output_tokens');
 const DURATION = word('duration_us');
 const GATEWAY = word('gateway_us');
 /** Status (16 bits), route and flags share a word; error is the lowest byte of the next. */
@@ -135,11 +145,16 @@ export class RollupTable {
     sums[to + 3]! += words[at + CACHE_WRITE]!;
     sums[to + 4]! += words[at + OUTPUT]!;
     sums[to + 5]! += words[at + REASONING]!;
-    if ((words[at + ERROR]! & 0xff) !== 0) sums[to + 6]! += 1;
-    if ((flags & RECORD_FLAGS.client_aborted) !== 0) sums[to + 7]! += 1;
-    if ((flags & RECORD_FLAGS.estimated) !== 0) sums[to + 8]! += 1;
-    sums[to + 9]! += words[at + DURATION]!;
-    sums[to + 10]! += words[at + GATEWAY]!;
+    sums[to + 6]! += words[at + CACHE_WRITE_1H]!;
+    sums[to + 7]! += words[at + AUDIO_INPUT]!;
+    sums[to + 8]! += words[at + IMAGE_INPUT]!;
+    sums[to + 9]! += words[at + AUDIO_OUTPUT]!;
+    sums[to + 10]! += words[at + IMAGE_OUTPUT]!;
+    if ((words[at + ERROR]! & 0xff) !== 0) sums[to + 11]! += 1;
+    if ((flags & RECORD_FLAGS.client_aborted) !== 0) sums[to + 12]! += 1;
+    if ((flags & RECORD_FLAGS.estimated) !== 0) sums[to + 13]! += 1;
+    sums[to + 14]! += words[at + DURATION]!;
+    sums[to + 15]! += words[at + GATEWAY]!;
   }
 
   /** Consecutive records are often alike, so the entry of the one before is tried first. */

@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RECORD_BYTES } from '../../src/bridge/generated/record.js';
 import { NameTaken, type NewVirtualKey, type VirtualKeyRow } from '../../src/governance/ports.js';
 import { DATABASE_FILE, IncompatibleDatabase, openStore, type Store } from '../../src/store/index.js';
 import { migrate, MIGRATIONS } from '../../src/store/migrations.js';
 import { openDatabase } from '../../src/store/sqlite.js';
+import { listRequests } from '../../src/usage/index.js';
+import { OK, records, T0 } from '../usage/records.js';
 
 let dir: string;
 let store: Store;
@@ -94,11 +97,41 @@ describe('migrations', () => {
     await migrated.close();
   });
 
+  it('keep the sums, and the single requests, of a time with fewer kinds of tokens', async () => {
+    const FORMER_BYTES = 96;
+    const oldDir = mkdtempSync(join(dir, 'old-'));
+    const old = openDatabase(oldDir);
+    migrate(old.connection, old.path, 3);
+    const now = records([OK, { ...OK, key_id: 9 }]);
+    const former = Buffer.concat([0, RECORD_BYTES].map((at) => now.subarray(at, at + FORMER_BYTES)));
+    const insert = old.connection.prepare(
+      'insert into usage_segment (boot, sequence, first_ms, last_ms, count, records) values (1, 1, ?, ?, 2, ?)',
+    );
+    old.connection.exec("insert into usage_boot (boot_id, rolled_sequence) values ('former', 0)");
+    insert.run([T0, T0 + 5, former]);
+    old.connection.exec(
+      'insert into usage_rollup values (1, 1, 2, 3, 1, 0, 10, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)',
+    );
+    old.connection.raw.close();
+    const migrated = await openStore(oldDir);
+    const { requests } = await listRequests(migrated.usage, { fromMs: T0, toMs: T0 + 60_000, limit: 9 });
+    expect(
+      requests.map(({ keyId, inputTokens, audioInputTokens }) => [keyId, inputTokens, audioInputTokens]),
+    ).toEqual([
+      [1, 100, 0],
+      [9, 100, 0],
+    ]);
+    const range = { fromMinute: 0, toMinute: 60, groupBy: [], filter: {}, limit: 9, offset: 0 } as const;
+    const [row] = await migrated.usage.queryRollups({ ...range, interval: 'minute' });
+    expect(row?.sums).toMatchObject({ requests: 10, input_tokens: 1, audio_input_tokens: 0, gateway_us: 1 });
+    await migrated.close();
+  });
+
   it('refuse a newer database and leave it alone', async () => {
     const newer = openDatabase(dir);
     newer.connection.exec(`pragma user_version = ${MIGRATIONS.length + 1}`);
     await expect(openStore(dir)).rejects.toThrow(IncompatibleDatabase);
-    await expect(openStore(dir)).rejects.toThrow(/schema version 4.*knows up to 3.*newer sluice/);
+    await expect(openStore(dir)).rejects.toThrow(/schema version 5.*knows up to 4.*newer sluice/);
     expect(newer.connection.pragmaNumber('user_version')).toBe(MIGRATIONS.length + 1);
     newer.connection.raw.close();
   });

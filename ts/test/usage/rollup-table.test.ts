@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RECORD_BYTES, RECORD_FIELDS } from '../../src/bridge/generated/record.js';
-import { decodeRecord, recordCount, recordWords, statusClass } from '../../src/usage/record.js';
+import { decodeRecord, recordCount, recordWords, statusClass, widened } from '../../src/usage/record.js';
 import { RollupTable } from '../../src/usage/rollup-table.js';
 import { OK, type RecordFields, records, T0 } from './records.js';
 
@@ -15,6 +15,11 @@ const fields: fc.Arbitrary<RecordFields> = fc.record({
   cache_write_tokens: fc.nat(1_000),
   output_tokens: fc.nat(100_000),
   reasoning_tokens: fc.nat(1_000),
+  cache_write_1h_tokens: fc.nat(1_000),
+  audio_input_tokens: fc.integer({ min: 0, max: 0xffff_ffff }),
+  image_input_tokens: fc.nat(1_000),
+  audio_output_tokens: fc.nat(1_000),
+  image_output_tokens: fc.integer({ min: 0, max: 0xffff_ffff }),
   duration_us: fc.integer({ min: 0, max: 0xffff_ffff }),
   gateway_us: fc.nat(10_000),
   status: fc.constantFrom(200, 204, 301, 400, 429, 499, 500, 502, 599),
@@ -38,6 +43,11 @@ function naive(rows: readonly RecordFields[]): Map<string, number[]> {
       row.cache_write_tokens!,
       row.output_tokens!,
       row.reasoning_tokens!,
+      row.cache_write_1h_tokens!,
+      row.audio_input_tokens!,
+      row.image_input_tokens!,
+      row.audio_output_tokens!,
+      row.image_output_tokens!,
       row.error ? 1 : 0,
       flags & 4 ? 1 : 0,
       flags & 2 ? 1 : 0,
@@ -66,7 +76,7 @@ describe('decodeRecord', () => {
     const decoded = decodeRecord(records([OK, { ...row, request_id: 0xabcd }]), 1);
     expect(decoded.requestId).toBe('0000000000000000000000000000abcd'.slice(-32));
     const byName = Object.entries(decoded).filter(([name]) => name !== 'requestId');
-    const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const snake = (name: string) => name.replace(/[A-Z]|1h/g, (part) => `_${part.toLowerCase()}`);
     expect(Object.fromEntries(byName.map(([name, value]) => [snake(name), value]))).toEqual({
       ...row,
       request_id: undefined,
@@ -75,6 +85,21 @@ describe('decodeRecord', () => {
 
   it('reads times beyond 32 bits', () => {
     expect(decodeRecord(records([{ started_at_ms: 2 ** 40 + 7 }]), 0).startedAtMs).toBe(2 ** 40 + 7);
+  });
+});
+
+describe('widened', () => {
+  it('reads records that were stored before they were longer', () => {
+    const FORMER_BYTES = 96;
+    const wide = records([OK, { ...OK, key_id: 7 }]);
+    const former = Buffer.concat([
+      wide.subarray(0, FORMER_BYTES),
+      wide.subarray(RECORD_BYTES, RECORD_BYTES + FORMER_BYTES),
+    ]);
+    const read = widened(former, 2);
+    expect(Buffer.from(read)).toEqual(wide);
+    expect(widened(wide, 2)).toBe(wide);
+    expect(widened(Buffer.alloc(0), 0)).toHaveLength(0);
   });
 });
 

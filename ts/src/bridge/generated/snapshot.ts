@@ -633,13 +633,33 @@ export interface AttemptStats {
  */
 export interface TokenStats {
   /**
+   * Prompt tokens of sound.
+   */
+  audio_input: number;
+  /**
+   * Generated tokens of sound.
+   */
+  audio_output: number;
+  /**
    * Prompt tokens written to the provider's cache.
    */
   cache_write: number;
   /**
+   * Prompt tokens written to the provider's cache for an hour, a part of `cache_write`.
+   */
+  cache_write_1h: number;
+  /**
    * Prompt tokens read from the provider's cache.
    */
   cached_input: number;
+  /**
+   * Prompt tokens of images.
+   */
+  image_input: number;
+  /**
+   * Generated tokens of images.
+   */
+  image_output: number;
   /**
    * Prompt tokens, cached ones included.
    */
