@@ -86,7 +86,7 @@ impl<'d> Turns<'_, 'd> {
             "item_reference" => {
                 return Err(RequestError::about(
                     INPUT,
-                    "The provider of this model does not keep items to refer to; send the items themselves.",
+                    "The provider of this model does not keep items to refer to; send the items themselves, as most clients do with 'store' set to false.",
                 ));
             }
             kept if kept.starts_with("compaction") => {
