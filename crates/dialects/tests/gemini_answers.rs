@@ -107,12 +107,12 @@ fn trap_10_a_blocked_prompt_is_a_choice_without_parts() {
 }
 
 #[test]
-fn thoughts_and_their_signatures_are_read() {
+fn thoughts_are_read() {
     read(&case("reasoning"), |answer| {
         let parts: Vec<_> = answer.choices[0].parts.iter().map(|part| &part.kind).collect();
         assert!(matches!(parts[0], PartKind::Thinking { signature: None, text } if !text.is_empty()));
         assert!(matches!(parts[1], PartKind::Text(_)));
-        assert!(matches!(parts[2], PartKind::Thinking { signature: Some(_), text } if text.is_empty()));
+        assert_eq!(parts.len(), 2);
         assert_eq!(answer.usage.map(|usage| (usage.output, usage.reasoning)), Some((131, 120)));
     });
 }

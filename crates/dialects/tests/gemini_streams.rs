@@ -108,8 +108,11 @@ fn trap_31_whole_calls_are_decoded_and_end_with_tool_calls() {
 fn thoughts_and_signatures_are_decoded() {
     let events = decode_case("reasoning");
     assert_eq!(events[1], r#"Thinking { choice: 0, text: "**Dividing** 91" }"#);
-    let signed = events.iter().position(|event| event.starts_with("Signature")).expect("a signature");
-    assert!(events[signed + 1].starts_with("Finish"));
+    // That of a text is no thought's.
+    assert!(!events.iter().any(|event| event.starts_with("Signature")));
+    let chunk =
+        r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true,"thoughtSignature":"c2ln"}]}}]}"#;
+    assert_eq!(decode([chunk]).0[2], r#"Signature { choice: 0, signature: "c2ln" }"#);
 }
 
 #[test]
@@ -215,6 +218,19 @@ fn edge_41_calls_are_sent_whole() {
 }
 
 #[test]
+fn arguments_on_several_lines_do_not_cut_the_event() {
+    let found = parts(&[
+        start(0, "f"),
+        piece(0, "{\n  \"a\": \"x\\ny\"\r\n}"),
+        finish(Finish::ToolCalls),
+        Event::End,
+    ]);
+    assert_eq!(found[0][0]["functionCall"]["args"], json!({"a":"x\ny"}));
+    let stream = encode(&[start(0, "f"), piece(0, "{\n\n}"), Event::End], false);
+    assert_eq!(stream.lines().count(), 2, "{stream}");
+}
+
+#[test]
 fn thoughts_signatures_and_media_are_encoded() {
     let signature = || Event::Signature { choice: 0, signature: Text::literal("c2ln") };
     let found = parts(&[
@@ -231,7 +247,7 @@ fn thoughts_signatures_and_media_are_encoded() {
         json!([{"text":"hm","thought":true}]),
         json!([{"text":"","thought":true,"thoughtSignature":"c2ln"}]),
         json!([{"text":"a"}]),
-        json!([{"text":"","thoughtSignature":"c2ln"}]),
+        json!([{"text":"","thought":true,"thoughtSignature":"c2ln"}]),
         json!([{"text":"no"}]),
         json!([{"inlineData":{"mimeType":"image/png","data":"aGk="}}]),
         json!([{"text":""}]),

@@ -110,12 +110,9 @@ fn write_answer_part(part: &Part<'_>, out: &mut Out<'_>) {
     }
 }
 
-/// Appends a thought with its signature. A signature alone is the proof of what stands before it, as Google has it.
+/// Appends a thought with its signature.
 pub(super) fn write_thought(text: &Text<'_>, signature: Option<&Text<'_>>, out: &mut Out<'_>) {
-    out.begin_object().key("text").text(text);
-    if !text.is_empty() {
-        out.key("thought").bool(true);
-    }
+    out.begin_object().key("text").text(text).key("thought").bool(true);
     out.field_text("thoughtSignature", signature).end_object();
 }
 

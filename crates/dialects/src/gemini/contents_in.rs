@@ -141,10 +141,9 @@ fn read_part<'d>(
         _ => None,
     };
     parts.extend(kind.map(Part::from));
-    if signature.is_some() {
-        // The proof of the thinking behind a text stands with the text; here it follows it.
-        parts.push(PartKind::Thinking { text: Text::default(), signature }.into());
-    }
+    // The proof of the thinking behind a text may be sent back and need not be. Other dialects have no place for it but a
+    // thought without words behind the text, and from them it would not be known for Google's.
+    dropped.note_if(signature.is_some(), "contents.parts.thoughtSignature");
     Ok(())
 }
 

@@ -30,8 +30,6 @@ pub struct Encoder {
 #[derive(Debug, Default)]
 struct Choice {
     index: u32,
-    /// The last thing written was a thought, which a signature then is for.
-    thinking: bool,
     /// Calls that are not written yet.
     calls: Vec<Call>,
     finish: Option<Finish>,
@@ -104,40 +102,25 @@ impl Encoder {
         self.end(out);
     }
 
-    fn text(&mut self, choice: u32, text: &Text<'_>, thought: bool, out: &mut Vec<u8>) {
-        if text.is_empty() {
-            return;
+    fn text(&mut self, choice: u32, text: &Text<'_>, out: &mut Vec<u8>) {
+        self.choice(choice);
+        if !text.is_empty() {
+            self.part(choice, out, |out| _ = out.begin_object().key("text").text(text).end_object());
         }
-        self.choice(choice).thinking = thought;
-        self.part(choice, out, |out| {
-            out.begin_object().key("text").text(text);
-            if thought {
-                out.key("thought").bool(true);
-            }
-            out.end_object();
-        });
     }
 
-    fn signature(&mut self, choice: u32, signature: &Text<'_>, out: &mut Vec<u8>) {
-        if signature.is_empty() {
-            return;
+    fn thought(&mut self, choice: u32, text: &Text<'_>, signature: Option<&Text<'_>>, out: &mut Vec<u8>) {
+        self.choice(choice);
+        if !text.is_empty() || signature.is_some_and(|signature| !signature.is_empty()) {
+            self.part(choice, out, |out| write_thought(text, signature, out));
         }
-        let thought = self.choice(choice).thinking;
-        self.part(choice, out, |out| {
-            if thought {
-                out.begin_object().field("text", "").key("thought").bool(true);
-                out.key("thoughtSignature").text(signature).end_object();
-            } else {
-                write_thought(&Text::default(), Some(signature), out);
-            }
-        });
     }
 
     fn call_ended(&mut self, choice: u32, tool: u32, out: &mut Vec<u8>) {
         let calls = &mut self.choice(choice).calls;
         let Some(at) = calls.iter().position(|call| call.tool == tool) else { return };
         let call = calls.remove(at).whole();
-        self.part(choice, out, |out| write_call(&call, &call.name, true, false, out));
+        self.part(choice, out, |out| write_in_line(&call, out));
     }
 
     fn arguments(&mut self, choice: u32, tool: u32, fragment: &Text<'_>) {
@@ -182,6 +165,15 @@ impl Call {
     }
 }
 
+/// Appends a call without line ends, which would cut the event. Within texts they are escaped, so any that is left is white
+/// space between the arguments.
+fn write_in_line(call: &ToolCall<'_>, out: &mut Out<'_>) {
+    let before = out.bytes().len();
+    write_call(call, &call.name, true, false, out);
+    let written = out.bytes().iter_mut().skip(before);
+    written.filter(|byte| matches!(**byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+}
+
 impl Choice {
     fn write_end(self, out: &mut Out<'_>) {
         out.begin_object().key("content").begin_object().key("parts").begin_array();
@@ -190,8 +182,7 @@ impl Choice {
             out.begin_object().field("text", "").end_object();
         }
         for call in self.calls {
-            let call = call.whole();
-            write_call(&call, &call.name, true, false, out);
+            write_in_line(&call.whole(), out);
         }
         out.end_array().field("role", "model").end_object();
         let finish = self.finish.unwrap_or_default();
@@ -212,11 +203,11 @@ impl Encode for Encoder {
             Event::Start { id, .. } => {
                 self.set_origin(id.as_ref());
             }
-            Event::Text { choice, text } | Event::Refusal { choice, text } => {
-                self.text(*choice, text, false, out)
+            Event::Text { choice, text } | Event::Refusal { choice, text } => self.text(*choice, text, out),
+            Event::Thinking { choice, text } => self.thought(*choice, text, None, out),
+            Event::Signature { choice, signature } => {
+                self.thought(*choice, &Text::default(), Some(signature), out);
             }
-            Event::Thinking { choice, text } => self.text(*choice, text, true, out),
-            Event::Signature { choice, signature } => self.signature(*choice, signature, out),
             // Nothing in this dialect holds another provider's hidden thought.
             Event::RedactedThinking { .. } => {}
             Event::ToolStart { choice, tool, id, name, custom, signature } => {
