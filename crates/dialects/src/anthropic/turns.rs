@@ -91,7 +91,18 @@ impl<'r, 'a> Conversation<'r, 'a> {
         }
     }
 
+    /// Adds a part. Of a result without its call, as clients leave behind that cut off the beginning of a conversation, what
+    /// it holds is kept as what the user says.
     fn add(&mut self, is_user: bool, part: &'r Part<'a>, dropped: &mut Dropped) {
+        match &part.kind {
+            PartKind::ToolResult(result) if is_user && !self.awaits(&result.id) => {
+                result.parts.iter().for_each(|part| self.keep(is_user, part, dropped));
+            }
+            _ => self.keep(is_user, part, dropped),
+        }
+    }
+
+    fn keep(&mut self, is_user: bool, part: &'r Part<'a>, dropped: &mut Dropped) {
         if !self.takes(is_user, part, dropped) {
             return;
         }
@@ -110,7 +121,6 @@ impl<'r, 'a> Conversation<'r, 'a> {
             PartKind::Audio(_) => (false, "messages.input_audio"),
             PartKind::Video(_) => (false, "messages.video"),
             PartKind::ToolCall(_) => (!is_user, "messages.tool_calls"),
-            // An orphan: clients that cut off the beginning of a conversation leave such behind.
             PartKind::ToolResult(result) => (is_user && self.awaits(&result.id), "messages.tool_call_id"),
             PartKind::Thinking { signature, .. } => {
                 (!is_user && signature.as_ref().is_some_and(may_be_own), "messages.reasoning_content")
