@@ -206,15 +206,10 @@ fn write_block(part: &Part<'_>, out: &mut Out<'_>) {
     }
 }
 
-/// The texts as one, with a blank line between them.
+/// The texts as one. Nothing goes between them: clients that stream keep an answer as the pieces it came in.
 pub(crate) fn joined<'t>(texts: &[&Text<'t>]) -> Text<'t> {
     let mut all = Text::default();
-    for (index, text) in texts.iter().enumerate() {
-        if index > 0 {
-            all.push(&Text::literal("\\n\\n"));
-        }
-        all.push(text);
-    }
+    texts.iter().for_each(|text| all.push(text));
     all
 }
 
