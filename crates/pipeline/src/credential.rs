@@ -13,18 +13,24 @@ pub enum CredentialError {
 }
 
 /// The key a client presents, from whichever header its SDK uses: `Authorization: Bearer`, `x-api-key`, `api-key` or
-/// `x-goog-api-key`. One key sent in several places is one key.
+/// `x-goog-api-key`. One key sent in several places is one key. Where none has a key it is the access key id that AWS is
+/// told to sign with; beside a key that is what the environment of the client happens to hold, and nobody's business.
 ///
 /// # Errors
 /// Two different keys, or a credential header without one.
 pub fn find_credential<'b>(head: &RequestHead, bytes: &'b [u8]) -> Result<Option<&'b [u8]>, CredentialError> {
     let mut found: Option<&[u8]> = None;
+    let mut signer = None;
     for known in [Known::Authorization, Known::XApiKey, Known::ApiKey, Known::XGoogApiKey] {
         if head.known(bytes, known).is_none() {
             continue;
         }
         for value in head.fields().all(bytes, known) {
-            let key = if known == Known::Authorization { of_authorization(value) } else { Some(value) };
+            if known == Known::Authorization && value.starts_with(AWS_SCHEME) {
+                signer = Some(aws_access_key(value).ok_or(CredentialError::Malformed)?);
+                continue;
+            }
+            let key = if known == Known::Authorization { bearer(value) } else { Some(value) };
             let key = key
                 .filter(|key| !key.is_empty() && key.len() <= MAX_KEY_BYTES)
                 .ok_or(CredentialError::Malformed)?;
@@ -34,7 +40,7 @@ pub fn find_credential<'b>(head: &RequestHead, bytes: &'b [u8]) -> Result<Option
             found = Some(key);
         }
     }
-    Ok(found)
+    Ok(found.or(signer))
 }
 
 /// The key in the query of a request of Gemini's dialect, whose clients may send it as `?key=`.
@@ -44,16 +50,15 @@ pub fn find_query_key(query: &str) -> Option<&[u8]> {
     (!key.is_empty() && key.len() <= MAX_KEY_BYTES).then_some(key.as_bytes())
 }
 
-fn of_authorization(value: &[u8]) -> Option<&[u8]> {
-    bearer(value).or_else(|| aws_access_key(value))
-}
+/// How the value of `Authorization` begins in a request that is signed for AWS.
+const AWS_SCHEME: &[u8] = b"AWS4-HMAC-SHA256 ";
 
 /// The access key id of an AWS signature (`AWS4-HMAC-SHA256 Credential=ID/DATE/…`). Clients of Bedrock can send no other
 /// credential, so the virtual key goes there; the signature itself has nothing here that it could be checked against.
 fn aws_access_key(value: &[u8]) -> Option<&[u8]> {
-    let credential = value.strip_prefix(b"AWS4-HMAC-SHA256 Credential=")?;
+    let credential = value.strip_prefix(AWS_SCHEME)?.strip_prefix(b"Credential=")?;
     let end = credential.iter().position(|byte| *byte == b'/')?;
-    Some(&credential[..end])
+    (1..=MAX_KEY_BYTES).contains(&end).then(|| &credential[..end])
 }
 
 /// The token of `Bearer TOKEN`; the scheme's name is case-insensitive (RFC 9110, 11.1).
@@ -77,6 +82,10 @@ mod tests {
 
     #[test]
     fn one_key_from_any_place() {
+        let signed = |id: &str| {
+            format!("authorization: AWS4-HMAC-SHA256 Credential={id}/20261124/us/bedrock/aws4_request\r\n")
+        };
+        let (one, none, beside) = (signed("k1"), signed(""), signed("AKIA") + "x-api-key: k1\r\n");
         let cases = [
             ("", Ok(None)),
             ("authorization: Bearer k1\r\n", Ok(Some("k1"))),
@@ -90,10 +99,10 @@ mod tests {
             ("authorization: Basic k1\r\n", Err(CredentialError::Malformed)),
             ("authorization: Bearer\r\n", Err(CredentialError::Malformed)),
             ("x-api-key:\r\n", Err(CredentialError::Malformed)),
-            (
-                "authorization: AWS4-HMAC-SHA256 Credential=k1/20261124/us/bedrock/aws4_request\r\n",
-                Ok(Some("k1")),
-            ),
+            (one.as_str(), Ok(Some("k1"))),
+            (none.as_str(), Err(CredentialError::Malformed)),
+            (beside.as_str(), Ok(Some("k1"))),
+            ("authorization: AWS4-HMAC-SHA256 Signature=0\r\n", Err(CredentialError::Malformed)),
         ];
         for (headers, expected) in cases {
             assert_eq!(find(headers), expected.map(|key| key.map(String::from)), "{headers:?}");
