@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildAddon, buildTypeScript } from './build.mjs';
 import { installPackages, requireNode } from './lib/install.mjs';
+import { countMatrix } from './matrix.mjs';
 import { StepError, formatDuration, isMain, run, runMain } from './lib/steps.mjs';
 import { ROOT } from './lib/tree.mjs';
 
@@ -61,6 +62,7 @@ const LANES = {
       count: countCargo,
     },
     { name: 'vitest', work: runVitest, count: countVitest },
+    { name: 'matrix', command: node('scripts/matrix.mjs', '--built'), count: countMatrix },
   ],
 };
 

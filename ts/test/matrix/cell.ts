@@ -5,9 +5,13 @@ import type { Client, Conversation, ErrorKind, Setup } from './clients/client.js
 import {
   ASK,
   COUNTS,
+  FORM,
+  IMAGE,
   isResult,
   MAX_TOKENS,
+  NEXT,
   RESULTS,
+  saying,
   scripted,
   STOP,
   SYSTEM,
@@ -15,6 +19,7 @@ import {
   TOOLS,
   USAGE,
   type Answer,
+  type Ask,
   type Result,
   type Scripted,
   type Seen,
@@ -89,7 +94,7 @@ class Cell {
     const stop = hasStop ? STOP : undefined;
     const answer = await this.open({ streamed, maxTokens: MAX_TOKENS, temperature, stop }).say(ASK.text);
     this.compareAnswer(answer, this.says('text'));
-    const seen = this.lastSeen([{ role: 'user', text: ASK.text, calls: [], results: [] }], []);
+    const seen = this.lastSeen([saying('user', ASK.text)], []);
     this.expect('max_tokens', seen.maxTokens, MAX_TOKENS);
     this.expect('temperature', seen.temperature, temperature);
     const takesStop = this.upstream.provider.dialect !== 'openai-responses';
@@ -118,6 +123,32 @@ class Cell {
     this.compareAnswer(await this.open({ streamed }).say(ASK.cut), this.says('cut'));
   }
 
+  /** A second question after an answer. */
+  async chat(): Promise<void> {
+    const conversation = this.open();
+    const first = this.says('chat');
+    this.compareAnswer(await conversation.say(ASK.chat), first);
+    this.compareAnswer(await conversation.say(NEXT), this.says('chat', true));
+    const turns = [saying('user', ASK.chat), saying('assistant', first.text), saying('user', NEXT)];
+    this.lastSeen(turns, []);
+  }
+
+  /** A question about a picture. */
+  async look(): Promise<void> {
+    this.compareAnswer(await this.open().say(ASK.look, IMAGE), this.says('look'));
+    this.lastSeen([saying('user', ASK.look, { images: [IMAGE] })], []);
+  }
+
+  /** An answer that follows a schema. */
+  async form(): Promise<void> {
+    this.compareAnswer(await this.open({ schema: FORM }).say(ASK.form), this.says('form'));
+    const { schema = {} } = this.lastSeen([saying('user', ASK.form)], []);
+    const { additionalProperties, ...rest } = FORM;
+    // Gemini's own subset of JSON Schema has no word for closed objects.
+    const open = this.upstream.provider.dialect === 'gemini' && schema['additionalProperties'] === undefined;
+    this.expect('the schema of the answer', schema, open ? rest : { ...rest, additionalProperties });
+  }
+
   /** A failure of the provider, as the SDK's own error. */
   async fails(status: 429 | 500, streamed: boolean): Promise<void> {
     const wanted: ErrorKind = status === 429 ? 'rate limit' : 'server';
@@ -139,19 +170,19 @@ class Cell {
     const first = this.says(ask);
     const calls = await conversation.say(ASK[ask]);
     this.compareAnswer(calls, first);
-    const asked: Turn = { role: 'user', text: ASK[ask], calls: [], results: [] };
+    const asked = saying('user', ASK[ask]);
     const seen = this.lastSeen([asked], TOOLS);
     this.expect('tool_choice', seen.choice, ask === 'one' ? 'any' : 'auto');
     if (calls.calls.length !== first.calls.length) return;
     const found = calls.calls.map(({ id, name }) => ({ id, text: RESULTS[name] ?? '' }));
     const answer = await conversation.tell(found);
     this.compareAnswer(answer, this.says(ask, true));
-    const called: Turn = { role: 'assistant', text: first.text, calls: [...first.calls], results: [] };
+    const called = saying('assistant', first.text, { calls: [...first.calls] });
     const results: Result[] = first.calls.map(({ id, name }) => ({ id, text: RESULTS[name] ?? '' }));
-    this.lastSeen([asked, called, { role: 'user', text: '', calls: [], results }], TOOLS);
+    this.lastSeen([asked, called, saying('user', '', { results })], TOOLS);
   }
 
-  private says(ask: 'text' | 'stream' | 'cut' | 'one' | 'two', after = false): Scripted {
+  private says(ask: Exclude<Ask, 'limited' | 'broken'>, after = false): Scripted {
     return scripted(ask, after, (index) => this.upstream.provider.idOf(index));
   }
 
@@ -199,6 +230,7 @@ class Cell {
     const at = `turn ${index}`;
     this.expect(`${at}: the role`, seen.role, wanted.role);
     this.expect(`${at}: the text`, seen.text, wanted.text);
+    this.expect(`${at}: the images`, seen.images, wanted.images);
     const named = wanted.calls.some(({ id }) => id !== '') || wanted.results.some(({ id }) => id !== '');
     const strip = ({ id, ...rest }: { readonly id: string }): object => (named ? { id, ...rest } : rest);
     this.expect(`${at}: the calls`, seen.calls.map(strip), wanted.calls.map(strip));
@@ -230,6 +262,9 @@ export async function runCell(client: Client, upstream: Upstream, target: Target
     whole: await cell.run({
       text: () => cell.text(false),
       cut: () => cell.cut(false),
+      chat: () => cell.chat(),
+      look: () => cell.look(),
+      form: () => cell.form(),
       'error 429': () => cell.fails(429, false),
       'error 500': () => cell.fails(500, false),
     }),

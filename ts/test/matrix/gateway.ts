@@ -36,12 +36,21 @@ export function failingModelOf(client: Dialect, upstream: Dialect, status: numbe
   return `failing-${client}-${upstream}-${status}`;
 }
 
+/** How a provider wants its key, where it is not as a bearer token. */
+const AUTH: Readonly<Partial<Record<Dialect, string>>> = {
+  anthropic: 'header:x-api-key',
+  gemini: 'header:x-goog-api-key',
+};
+
 /** An upstream as a provider. */
 export function providerOf({ url, provider }: Upstream): object {
-  const common = { dialect: NAMES[provider.dialect], base_url: url };
-  if (provider.dialect !== 'bedrock') return { ...common, key: PROVIDER_KEY };
-  const keys = [{ access_key_id: ACCESS_KEY_ID, secret_access_key: SECRET_ACCESS_KEY }];
-  return { ...common, auth: 'aws_sigv4', region: REGION, keys };
+  const { dialect } = provider;
+  const common = { dialect: NAMES[dialect], base_url: url };
+  // A provider of OpenAI's dialect has both of its APIs, unless it is said not to.
+  if (dialect === 'openai-chat') return { ...common, key: PROVIDER_KEY, quirks: ['no_responses'] };
+  if (dialect !== 'bedrock') return { ...common, auth: AUTH[dialect] ?? 'bearer', key: PROVIDER_KEY };
+  const aws = { access_key_id: ACCESS_KEY_ID, secret_access_key: SECRET_ACCESS_KEY };
+  return { ...common, auth: 'aws_sigv4', region: REGION, aws };
 }
 
 function configOf(upstreams: Upstreams): object {

@@ -69,12 +69,25 @@ export interface Answer {
   readonly usage: Partial<Usage>;
 }
 
+/** A picture as its bytes. */
+export interface Image {
+  readonly mediaType: string;
+  /** Base64. */
+  readonly data: string;
+}
+
 /** One side's say; neighbours of one role are one turn, as some dialects would have it. */
 export interface Turn {
   readonly role: 'user' | 'assistant';
   text: string;
   readonly calls: Call[];
   readonly results: Result[];
+  readonly images: Image[];
+}
+
+/** A turn that only says something. */
+export function saying(role: Turn['role'], text: string, more: Partial<Turn> = {}): Turn {
+  return { role, text, calls: [], results: [], images: [], ...more };
 }
 
 /** A request as an upstream read it. */
@@ -88,6 +101,8 @@ export interface Seen {
   readonly maxTokens: number | undefined;
   readonly temperature: number | undefined;
   readonly stop: readonly string[];
+  /** The JSON Schema that the answer has to follow. */
+  readonly schema?: Readonly<Record<string, unknown>> | undefined;
   /** Whether a stream may leave the token counts out, as OpenAI's does unless it is asked for them. */
   readonly uncounted?: boolean;
 }
@@ -99,7 +114,7 @@ export class Turns {
   of(role: Turn['role']): Turn {
     const last = this.all.at(-1);
     if (last?.role === role) return last;
-    const turn: Turn = { role, text: '', calls: [], results: [] };
+    const turn = saying(role, '');
     this.all.push(turn);
     return turn;
   }
@@ -115,6 +130,9 @@ export const ASK = {
   text: 'Say good morning: "quoted", back\\slash, new\nline, \u2028 and 😀.',
   stream: 'Count in French, one word at a time.',
   cut: 'Tell me everything.',
+  chat: 'Remember the number 7.',
+  look: 'What is in this picture?',
+  form: 'Where is the Eiffel Tower?',
   one: 'What is the weather in Paris?',
   two: 'What is the weather in Paris, and what time is it?',
   limited: 'Be over your limit.',
@@ -139,6 +157,23 @@ export const TOOLS: readonly Tool[] = [
   { name: 'get_time', description: 'The time of day.', schema: { type: 'object', properties: {} } },
 ];
 
+/** A picture of one pixel. */
+export const IMAGE: Image = {
+  mediaType: 'image/png',
+  data: 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
+};
+
+/** A schema for an answer. */
+export const FORM: Readonly<Record<string, unknown>> = {
+  type: 'object',
+  properties: { city: { type: 'string' }, country: { type: 'string' } },
+  required: ['city', 'country'],
+  additionalProperties: false,
+};
+
+/** What the user says after the first answer. */
+export const NEXT = 'Which number was it?';
+
 /** What the tools find out. */
 export const RESULTS: Readonly<Record<string, string>> = {
   get_weather: '21 °C and a "clear" sky',
@@ -161,6 +196,9 @@ const LINES: Readonly<Record<Exclude<Ask, 'limited' | 'broken'>, { first: Line; 
   text: { first: { pieces: ['Good morning: "quoted", back\\slash,', ' new\nline, \u2028', ' and 😀.'] } },
   stream: { first: { pieces: ['Bonjour', ', un', ', deux', ', "trois"', ',\n', 'quatre 😀', '.'] } },
   cut: { first: { pieces: ['Everything began', ' when'], finish: 'length' } },
+  chat: { first: { pieces: ['I will remember', ' it.'] }, after: { pieces: ['It was', ' 7.'] } },
+  look: { first: { pieces: ['One', ' pixel.'] } },
+  form: { first: { pieces: ['{"city":"Paris",', '"country":"France"}'] } },
   one: { first: { pieces: [], calls: [WEATHER] }, after: { pieces: ['Paris has 21 °C', ' and clear sky.'] } },
   two: {
     first: { pieces: ['Let me', ' look that up.'], calls: [WEATHER, TIME] },

@@ -30,6 +30,7 @@ interface Outgoing {
   writeHead: (status: number, headers: Readonly<Record<string, string>>) => unknown;
   write: (chunk: Uint8Array) => boolean;
   end: (chunk: string) => unknown;
+  on: (event: 'close', listener: () => void) => unknown;
 }
 
 /** What is sent back at once. */
@@ -74,6 +75,8 @@ export class Upstream {
   readonly refusals: string[] = [];
   /** Whether a client got no piece before the stream went on. */
   heldBack = false;
+  /** Answers whose receiver went away before they were whole. */
+  abandoned = 0;
   private release = (): void => {};
 
   private readonly server: Server;
@@ -119,6 +122,7 @@ export class Upstream {
     this.seen.length = 0;
     this.refusals.length = 0;
     this.heldBack = false;
+    this.abandoned = 0;
   }
 
   /** Says that the client has the first piece of a stream. */
@@ -167,6 +171,10 @@ export class Upstream {
 
   private async sendStream(response: Outgoing, { headers, frames }: Streamed): Promise<void> {
     response.writeHead(200, headers);
+    let isWhole = false;
+    response.on('close', () => {
+      if (!isWhole) this.abandoned += 1;
+    });
     let isHeld = false;
     for (const frame of frames) {
       const bytes = Buffer.from(frame);
@@ -179,6 +187,7 @@ export class Upstream {
       isHeld = true; // once: a last event may repeat all of the text
       await this.hold();
     }
+    isWhole = true;
     response.end('');
   }
 

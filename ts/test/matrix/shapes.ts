@@ -143,6 +143,13 @@ export function union<S extends Shapes, O extends Shapes>(
   };
 }
 
+/** The parts of a URL that is its own content. */
+export function dataOf(url: string): { readonly mediaType: string; readonly data: string } {
+  const [, mediaType, data] = /^data:([^;,]+);base64,(.+)$/.exec(url) ?? [];
+  if (mediaType === undefined || data === undefined) return refuse('image_url', `is ${url.slice(0, 40)}`);
+  return { mediaType, data };
+}
+
 /** Parses a body. */
 export function parse<T>(shape: Shape<T>, body: Buffer): T {
   let value: unknown;

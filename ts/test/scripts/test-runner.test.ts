@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { countMatrix } from '../../../scripts/matrix.mjs';
 import { countCargo } from '../../../scripts/test.mjs';
 import { formatDuration, run } from '../../../scripts/lib/steps.mjs';
 
@@ -11,6 +12,11 @@ describe('the sum of the tests', () => {
     ].join('\n');
     expect(countCargo(output)).toEqual({ passed: 13, failed: 2, skipped: 1 });
     expect(countCargo('')).toEqual({ passed: 0, failed: 0, skipped: 0 });
+  });
+
+  it('takes every cell of the matrix for a test, and a run without a last line for a failure', () => {
+    expect(countMatrix('anthropic  ✔ ✔ ✘\n\n35/36\n')).toEqual({ passed: 35, failed: 1, skipped: 0 });
+    expect(countMatrix('TypeError: no')).toEqual({ passed: 0, failed: 1, skipped: 0 });
   });
 });
 

@@ -1,7 +1,7 @@
 /** `@anthropic-ai/sdk`. */
 
 import Anthropic from '@anthropic-ai/sdk';
-import type { Answer, Finish, Tool } from '../script.js';
+import type { Answer, Finish, Image, Tool } from '../script.js';
 import { present, type Client, type Conversation, type ErrorKind, type Setup } from './client.js';
 
 const FINISHES: Readonly<Record<string, Finish>> = {
@@ -37,8 +37,12 @@ function toolOf({ name, description, schema }: Tool): Anthropic.Tool {
   return { name, description, input_schema: schema as Anthropic.Tool.InputSchema };
 }
 
+function imageOf({ mediaType, data }: Image): Anthropic.ImageBlockParam {
+  return { type: 'image', source: { type: 'base64', media_type: mediaType as 'image/png', data } };
+}
+
 function open(setup: Setup): Conversation {
-  const { origin, prefix = '', key, model, streamed, system, tools, forced, maxTokens, stop } = setup;
+  const { origin, prefix = '', key, model, streamed, system, tools, forced, maxTokens, stop, schema } = setup;
   const client = new Anthropic({ baseURL: `${origin}${prefix}`, apiKey: key, maxRetries: 0 });
   const messages: Anthropic.MessageParam[] = [];
   const ask = async (): Promise<Answer> => {
@@ -48,6 +52,7 @@ function open(setup: Setup): Conversation {
       system,
       max_tokens: maxTokens ?? 1024,
       ...(stop !== undefined && { stop_sequences: [stop] }),
+      ...(schema !== undefined && { output_config: { format: { type: 'json_schema' as const, schema } } }),
       ...(tools.length > 0 && {
         tools: tools.map(toolOf),
         tool_choice: { type: forced === true ? ('any' as const) : ('auto' as const) },
@@ -64,8 +69,8 @@ function open(setup: Setup): Conversation {
     return answerOf(message);
   };
   return {
-    say: (text) => {
-      messages.push({ role: 'user', content: text });
+    say: (text, image) => {
+      messages.push({ role: 'user', content: image ? [imageOf(image), { type: 'text', text }] : text });
       return ask();
     },
     tell: (results) => {

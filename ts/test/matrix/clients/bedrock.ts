@@ -125,7 +125,7 @@ function toolConfig(tools: readonly Tool[], forced: boolean | undefined): ToolCo
 }
 
 /** A client that shows a key; without one it signs, as AWS itself would have it. */
-export function bedrockClient({ origin, prefix = '', key }: Pick<Setup, 'origin' | 'prefix' | 'key'>) {
+function bedrockClient({ origin, prefix = '', key }: Pick<Setup, 'origin' | 'prefix' | 'key'>) {
   const common = { endpoint: `${origin}${prefix}`, region: REGION, maxAttempts: 1 };
   if (key === '') {
     const credentials = { accessKeyId: ACCESS_KEY_ID, secretAccessKey: SECRET_ACCESS_KEY };
@@ -139,7 +139,7 @@ export function bedrockClient({ origin, prefix = '', key }: Pick<Setup, 'origin'
 }
 
 function open(setup: Setup): Conversation {
-  const { model, streamed, system, tools, forced, maxTokens, temperature, stop } = setup;
+  const { model, streamed, system, tools, forced, maxTokens, temperature, stop, schema } = setup;
   const client = bedrockClient(setup);
   const messages: Message[] = [];
   const ask = async (): Promise<Answer> => {
@@ -151,6 +151,14 @@ function open(setup: Setup): Conversation {
         ...present({ maxTokens, temperature }),
         ...(stop !== undefined && { stopSequences: [stop] }),
       },
+      ...(schema !== undefined && {
+        outputConfig: {
+          textFormat: {
+            type: 'json_schema' as const,
+            structure: { jsonSchema: { name: 'place', schema: JSON.stringify(schema) } },
+          },
+        },
+      }),
       ...(tools.length > 0 && { toolConfig: toolConfig(tools, forced) }),
     };
     const options = present({ abortSignal: setup.signal });
@@ -168,8 +176,10 @@ function open(setup: Setup): Conversation {
     return answerOf(collected.content, collected.stopReason, collected.usage);
   };
   return {
-    say: (text) => {
-      messages.push({ role: 'user', content: [{ text }] });
+    say: (text, image) => {
+      const bytes = Buffer.from(image?.data ?? '', 'base64');
+      const shown = image ? [{ image: { format: 'png' as const, source: { bytes } } }] : [];
+      messages.push({ role: 'user', content: [...shown, { text }] });
       return ask().finally(() => client.destroy());
     },
     tell: (results) => {

@@ -1,6 +1,6 @@
 /** What the matrix asks of every official SDK. */
 
-import type { Answer, Dialect, Result, Tool } from '../script.js';
+import type { Answer, Dialect, Image, Result, Tool } from '../script.js';
 
 /** Where a client is pointed, and what all of its conversation has in common. */
 export interface Setup {
@@ -18,6 +18,8 @@ export interface Setup {
   readonly maxTokens?: number | undefined;
   readonly temperature?: number | undefined;
   readonly stop?: string | undefined;
+  /** The JSON Schema that the answer has to follow. */
+  readonly schema?: Readonly<Record<string, unknown>> | undefined;
   /** Is told of every piece of text that arrives. */
   readonly onText?: (piece: string) => void;
   readonly signal?: AbortSignal;
@@ -25,8 +27,8 @@ export interface Setup {
 
 /** A conversation, whose history the client keeps in its SDK's own objects, as applications do. */
 export interface Conversation {
-  /** The user says something. */
-  say: (text: string) => Promise<Answer>;
+  /** The user says something, and may show something. */
+  say: (text: string, image?: Image) => Promise<Answer>;
   /** The tools have been run. */
   tell: (results: readonly Result[]) => Promise<Answer>;
 }
@@ -62,6 +64,11 @@ export function kindOfStatus(status: number | undefined): ErrorKind {
 /** Arguments as an object. */
 export function inputOf(json: string): Readonly<Record<string, unknown>> {
   return JSON.parse(json) as Record<string, unknown>;
+}
+
+/** A picture as a URL of its bytes. */
+export function dataUrl({ mediaType, data }: Image): string {
+  return `data:${mediaType};base64,${data}`;
 }
 
 /** Members whose value is there; SDKs with exact types take no others. */

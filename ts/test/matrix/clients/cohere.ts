@@ -3,6 +3,7 @@
 import { Cohere, CohereClientV2, CohereError } from 'cohere-ai';
 import type { Answer, Finish } from '../script.js';
 import {
+  dataUrl,
   inputOf,
   kindOfStatus,
   present,
@@ -110,6 +111,7 @@ function open(setup: Setup): Conversation {
     maxTokens,
     temperature,
     stop,
+    schema,
   } = setup;
   const client = new CohereClientV2({ token: key, environment: `${origin}${prefix}` });
   const messages: Cohere.ChatMessages = [{ role: 'system', content: system }];
@@ -119,6 +121,9 @@ function open(setup: Setup): Conversation {
       messages,
       ...present({ maxTokens, temperature }),
       ...(stop !== undefined && { stopSequences: [stop] }),
+      ...(schema !== undefined && {
+        responseFormat: { type: 'json_object' as const, jsonSchema: schema as Record<string, unknown> },
+      }),
       ...(tools.length > 0 && {
         tools: tools.map(({ name, description, schema }) => ({
           type: 'function' as const,
@@ -138,8 +143,9 @@ function open(setup: Setup): Conversation {
     return collected.answer();
   };
   return {
-    say: (text) => {
-      messages.push({ role: 'user', content: text });
+    say: (text, image) => {
+      const shown = image && { type: 'image_url' as const, imageUrl: { url: dataUrl(image) } };
+      messages.push({ role: 'user', content: shown ? [{ type: 'text', text }, shown] : text });
       return ask();
     },
     tell: (results) => {

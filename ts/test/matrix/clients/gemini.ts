@@ -72,7 +72,7 @@ class Collected {
 }
 
 function configOf(setup: Setup): GenerateContentConfig {
-  const { system, tools, forced, maxTokens, temperature, stop, signal } = setup;
+  const { system, tools, forced, maxTokens, temperature, stop, schema, signal } = setup;
   const mode = forced === true ? FunctionCallingConfigMode.ANY : FunctionCallingConfigMode.AUTO;
   const functionDeclarations = tools.map(({ name, description, schema }) => ({
     name,
@@ -83,6 +83,7 @@ function configOf(setup: Setup): GenerateContentConfig {
     systemInstruction: system,
     ...present({ maxOutputTokens: maxTokens, temperature, abortSignal: signal }),
     ...(stop !== undefined && { stopSequences: [stop] }),
+    ...(schema !== undefined && { responseMimeType: 'application/json', responseJsonSchema: schema }),
     ...(tools.length > 0 && {
       tools: [{ functionDeclarations }],
       toolConfig: { functionCallingConfig: { mode } },
@@ -113,8 +114,9 @@ function open(setup: Setup): Conversation {
     return collected.answer();
   };
   return {
-    say: (text) => {
-      contents.push({ role: 'user', parts: [{ text }] });
+    say: (text, image) => {
+      const shown = image ? [{ inlineData: { mimeType: image.mediaType, data: image.data } }] : [];
+      contents.push({ role: 'user', parts: [...shown, { text }] });
       return ask();
     },
     tell: (results) => {

@@ -2,7 +2,15 @@
 
 import OpenAI from 'openai';
 import type { Answer, Finish } from '../script.js';
-import { inputOf, present, type Client, type Conversation, type ErrorKind, type Setup } from './client.js';
+import {
+  dataUrl,
+  inputOf,
+  present,
+  type Client,
+  type Conversation,
+  type ErrorKind,
+  type Setup,
+} from './client.js';
 
 const FINISHES: Readonly<Record<string, Finish>> = {
   stop: 'stop',
@@ -50,6 +58,7 @@ function open(setup: Setup): Conversation {
     maxTokens,
     temperature,
     stop,
+    schema,
   } = setup;
   const client = new OpenAI({ baseURL: `${origin}${prefix}/v1`, apiKey: key, maxRetries: 0 });
   const messages: OpenAI.ChatCompletionMessageParam[] = [{ role: 'system', content: system }];
@@ -58,6 +67,12 @@ function open(setup: Setup): Conversation {
       model,
       messages,
       ...present({ max_completion_tokens: maxTokens, temperature, stop }),
+      ...(schema !== undefined && {
+        response_format: {
+          type: 'json_schema' as const,
+          json_schema: { name: 'place', schema, strict: true },
+        },
+      }),
       ...(tools.length > 0 && {
         tools: tools.map(({ name, description, schema }) => ({
           type: 'function' as const,
@@ -78,8 +93,10 @@ function open(setup: Setup): Conversation {
     return answer;
   };
   return {
-    say: (text) => {
-      messages.push({ role: 'user', content: text });
+    say: (text, image) => {
+      const shown =
+        image && ({ type: 'image_url', image_url: { url: dataUrl(image), detail: 'low' } } as const);
+      messages.push({ role: 'user', content: shown ? [{ type: 'text', text }, shown] : text });
       return ask();
     },
     tell: (results) => {

@@ -2,7 +2,7 @@
 
 import OpenAI from 'openai';
 import type { Answer, Call, Finish } from '../script.js';
-import { inputOf, present, type Client, type Conversation, type Setup } from './client.js';
+import { dataUrl, inputOf, present, type Client, type Conversation, type Setup } from './client.js';
 import { kindOf } from './openai-chat.js';
 
 type Response = OpenAI.Responses.Response;
@@ -43,7 +43,19 @@ function sendable(item: OpenAI.Responses.ResponseOutputItem): OpenAI.Responses.R
 }
 
 function open(setup: Setup): Conversation {
-  const { origin, prefix = '', key, model, streamed, system, tools, forced, maxTokens, temperature } = setup;
+  const {
+    origin,
+    prefix = '',
+    key,
+    model,
+    streamed,
+    system,
+    tools,
+    forced,
+    maxTokens,
+    temperature,
+    schema,
+  } = setup;
   const client = new OpenAI({ baseURL: `${origin}${prefix}/v1`, apiKey: key, maxRetries: 0 });
   const input: OpenAI.Responses.ResponseInputItem[] = [];
   const ask = async (): Promise<Answer> => {
@@ -53,6 +65,9 @@ function open(setup: Setup): Conversation {
       instructions: system,
       store: false,
       ...present({ max_output_tokens: maxTokens, temperature }),
+      ...(schema !== undefined && {
+        text: { format: { type: 'json_schema' as const, name: 'place', schema, strict: true } },
+      }),
       ...(tools.length > 0 && {
         tools: tools.map(({ name, description, schema }) => ({
           type: 'function' as const,
@@ -75,8 +90,11 @@ function open(setup: Setup): Conversation {
     return answerOf(response);
   };
   return {
-    say: (text) => {
-      input.push({ role: 'user', content: [{ type: 'input_text', text }] });
+    say: (text, image) => {
+      const shown = image
+        ? [{ type: 'input_image' as const, detail: 'auto' as const, image_url: dataUrl(image) }]
+        : [];
+      input.push({ role: 'user', content: [{ type: 'input_text', text }, ...shown] });
       return ask();
     },
     tell: (results) => {

@@ -39,7 +39,18 @@ const TOOL_NAME = matching(/^[a-zA-Z0-9_-]{1,128}$/);
 const CALL_ID = matching(/^[a-zA-Z0-9_-]+$/);
 const cached = { cache_control: nullable(object) };
 const textBlock = record({ type: oneOf('text'), text: filled }, { ...cached, citations: nullable(anything) });
-const image = record({ type: oneOf('image'), source: object }, cached);
+const imageSource = tagged('type', {
+  base64: record(
+    {
+      type: oneOf('base64'),
+      media_type: oneOf('image/jpeg', 'image/png', 'image/gif', 'image/webp'),
+      data: filled,
+    },
+    {},
+  ),
+  url: record({ type: oneOf('url'), url: filled }, {}),
+});
+const image = record({ type: oneOf('image'), source: imageSource }, cached);
 const document = record(
   { type: oneOf('document'), source: object },
   { ...cached, title: nullable(text), context: nullable(text), citations: nullable(object) },
@@ -94,7 +105,13 @@ const body = record(
     ),
     metadata: record({}, { user_id: nullable(text) }),
     thinking: object,
-    output_config: object,
+    output_config: record(
+      {},
+      {
+        effort: nullable(text),
+        format: nullable(record({ type: oneOf('json_schema'), schema: object }, {})),
+      },
+    ),
     service_tier: oneOf('auto', 'standard_only'),
   },
 );
@@ -123,6 +140,7 @@ function read(received: Received): Seen {
     maxTokens: request.max_tokens,
     temperature: request.temperature,
     stop: request.stop_sequences ?? [],
+    schema: request.output_config?.format?.schema,
   };
 }
 
@@ -203,6 +221,9 @@ function turnsOf(messages: readonly Message[]): Seen['turns'] {
     const turn = turns.of(role);
     for (const block of blocksOf(content)) {
       if (block.type === 'text') turn.text += block.text;
+      if (block.type === 'image' && block.source.type === 'base64') {
+        turn.images.push({ mediaType: block.source.media_type, data: block.source.data });
+      }
       if (block.type === 'tool_use') turn.calls.push({ id: block.id, name: block.name, input: block.input });
       if (block.type === 'tool_result') {
         turn.results.push({ id: block.tool_use_id, text: textOf(block.content) });
@@ -313,7 +334,7 @@ function refusal({ status, message }: Refused): Whole {
 export const anthropic: Provider = {
   dialect: 'anthropic',
   base: '/v1',
-  model: 'claude-sonnet-4-6',
+  model: 'claude-haiku-4-5',
   idOf: (index) => `toolu_${'01D7FLrfh4GYq7yT1ULFeyMV'.slice(index)}`,
   read,
   whole,

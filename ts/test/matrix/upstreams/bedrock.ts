@@ -4,6 +4,7 @@ import { requireKey, bearer, type Provider, type Received, type Streamed, type W
 import { fragments, Turns, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
 import {
   filled,
+  flag,
   integer,
   list,
   matching,
@@ -27,7 +28,13 @@ const resultBlock = union({ text: filled, json: object, image: object, document:
 const block = union(
   {
     text: filled,
-    image: object,
+    image: record(
+      {
+        format: oneOf('png', 'jpeg', 'gif', 'webp'),
+        source: union({ bytes: filled, s3Location: object }, {}),
+      },
+      {},
+    ),
     document: object,
     toolUse: record({ toolUseId: CALL_ID, name: TOOL_NAME, input: object }, {}),
     toolResult: record(
@@ -44,8 +51,10 @@ type Message = ReturnType<typeof message>;
 
 const toolSpec = record(
   { name: TOOL_NAME, inputSchema: record({ json: object }, {}) },
-  { description: filled },
+  { description: filled, strict: flag },
 );
+const jsonSchema = record({ schema: text }, { name: TOOL_NAME, description: text });
+const textFormat = record({ type: oneOf('json_schema'), structure: record({ jsonSchema }, {}) }, {});
 const body = record(
   { messages: list(message, 1) },
   {
@@ -69,7 +78,7 @@ const body = record(
     performanceConfig: object,
     requestMetadata: object,
     serviceTier: object,
-    outputConfig: object,
+    outputConfig: record({}, { textFormat, effort: text }),
   },
 );
 type Body = ReturnType<typeof body>;
@@ -100,6 +109,7 @@ function read(received: Received): Seen {
     maxTokens: inferenceConfig.maxTokens,
     temperature: inferenceConfig.temperature,
     stop: inferenceConfig.stopSequences ?? [],
+    schema: schemaOf(request),
   };
 }
 
@@ -129,8 +139,11 @@ function turnsOf(messages: readonly Message[]): Seen['turns'] {
   const turns = new Turns();
   for (const { role, content } of messages) {
     const turn = turns.of(role);
-    for (const { text, toolUse, toolResult } of content) {
+    for (const { text, image, toolUse, toolResult } of content) {
       turn.text += text ?? '';
+      if (image?.source.bytes !== undefined) {
+        turn.images.push({ mediaType: `image/${image.format}`, data: image.source.bytes });
+      }
       if (toolUse !== undefined) {
         turn.calls.push({ id: toolUse.toolUseId, name: toolUse.name, input: toolUse.input });
       }
@@ -141,6 +154,12 @@ function turnsOf(messages: readonly Message[]): Seen['turns'] {
     }
   }
   return turns.all;
+}
+
+/** The schema is JSON within JSON. */
+function schemaOf({ outputConfig }: Body): Seen['schema'] {
+  const written = outputConfig?.textFormat?.structure.jsonSchema.schema;
+  return written === undefined ? undefined : object(JSON.parse(written), 'schema');
 }
 
 function choiceOf({ toolConfig }: Body): Seen['choice'] {

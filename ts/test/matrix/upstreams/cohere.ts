@@ -13,6 +13,7 @@ import {
 import { fragments, Turns, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
 import {
   anything,
+  dataOf,
   filled,
   flag,
   integer,
@@ -78,7 +79,7 @@ const body = record(
     strict_tools: flag,
     documents: list(anything),
     citation_options: object,
-    response_format: object,
+    response_format: record({ type: oneOf('text', 'json_object') }, { json_schema: object }),
     safety_mode: oneOf('CONTEXTUAL', 'STRICT', 'OFF'),
     max_tokens: integer(1),
     stop_sequences: list(text, 0, 5),
@@ -120,6 +121,7 @@ function read(received: Received): Seen {
     maxTokens: request.max_tokens,
     temperature: request.temperature,
     stop: request.stop_sequences ?? [],
+    schema: request.response_format?.json_schema,
   };
 }
 
@@ -166,7 +168,12 @@ function resultOf(content: string | readonly ReturnType<typeof resultPart>[]): s
 function turnsOf(messages: readonly Message[]): Seen['turns'] {
   const turns = new Turns();
   for (const message of messages) {
-    if (message.role === 'user') turns.of('user').text += textOf(message.content);
+    if (message.role === 'user') {
+      const turn = turns.of('user');
+      turn.text += textOf(message.content);
+      const parts = typeof message.content === 'string' ? [] : message.content;
+      turn.images.push(...parts.flatMap((part) => ('image_url' in part ? [dataOf(part.image_url.url)] : [])));
+    }
     if (message.role === 'tool') {
       turns.of('user').results.push({ id: message.tool_call_id, text: resultOf(message.content) });
     }

@@ -133,6 +133,7 @@ function read(received: Received): Seen {
     maxTokens: generationConfig.maxOutputTokens,
     temperature: generationConfig.temperature,
     stop: generationConfig.stopSequences ?? [],
+    schema: schemaOf(request),
   };
 }
 
@@ -219,10 +220,11 @@ function turnsOf(contents: readonly Content[]): Seen['turns'] {
   return turns.all;
 }
 
-function readPart(
-  turn: Seen['turns'][number],
-  { text, functionCall, functionResponse, thought }: Part,
-): void {
+function readPart(turn: Seen['turns'][number], part: Part): void {
+  const { text, functionCall, functionResponse, inlineData, thought } = part;
+  if (inlineData !== undefined) {
+    turn.images.push({ mediaType: inlineData.mimeType, data: inlineData.data });
+  }
   if (thought !== true) turn.text += text ?? '';
   if (functionCall !== undefined) {
     const { id = '', name, args = {} } = functionCall;
@@ -232,6 +234,15 @@ function readPart(
     const { id = '', response } = functionResponse;
     turn.results.push({ id, text: JSON.stringify(response) });
   }
+}
+
+/** The answer's schema, which needs the media type besides. */
+function schemaOf({ generationConfig = {} }: Body): Seen['schema'] {
+  const { responseMimeType, responseSchema, responseJsonSchema } = generationConfig;
+  const given = responseJsonSchema ?? responseSchema;
+  if (given === undefined) return undefined;
+  if (responseMimeType !== 'application/json') refuse('responseMimeType', 'must be application/json');
+  return lowered(given);
 }
 
 function choiceOf({ toolConfig }: Body): Seen['choice'] {

@@ -13,6 +13,7 @@ import {
 import { fragments, Turns, type Scripted, type Seen, type Usage } from '../script.js';
 import {
   anything,
+  dataOf,
   filled,
   flag,
   integer,
@@ -73,6 +74,10 @@ const tool = record(
   },
   {},
 );
+const format = record(
+  { name: matching(/^[a-zA-Z0-9_-]{1,64}$/), schema: object },
+  { description: text, strict: nullable(flag) },
+);
 const body = record(
   { model: filled, messages: list(message, 1) },
   {
@@ -90,7 +95,11 @@ const body = record(
     user: text,
     store: nullable(flag),
     metadata: nullable(object),
-    response_format: object,
+    response_format: tagged('type', {
+      text: record({ type: text }, {}),
+      json_object: record({ type: text }, {}),
+      json_schema: record({ type: oneOf('json_schema'), json_schema: format }, {}),
+    }),
     reasoning_effort: nullable(text),
   },
 );
@@ -118,6 +127,7 @@ function read(received: Received): Seen {
     maxTokens: request.max_completion_tokens ?? request.max_tokens,
     temperature: request.temperature,
     stop: typeof stop === 'string' ? [stop] : (stop ?? []),
+    schema: schemaOf(request),
     uncounted: request.stream_options?.include_usage !== true,
   };
 }
@@ -168,7 +178,12 @@ function textOf(content: string | readonly { readonly type: string }[] | undefin
 function turnsOf(messages: readonly Message[]): Seen['turns'] {
   const turns = new Turns();
   for (const message of messages) {
-    if (message.role === 'user') turns.of('user').text += textOf(message.content);
+    if (message.role === 'user') {
+      const turn = turns.of('user');
+      turn.text += textOf(message.content);
+      const parts = typeof message.content === 'string' ? [] : message.content;
+      turn.images.push(...parts.flatMap((part) => ('image_url' in part ? [dataOf(part.image_url.url)] : [])));
+    }
     if (message.role === 'tool') {
       turns.of('user').results.push({ id: message.tool_call_id, text: textOf(message.content) });
     }
@@ -180,6 +195,10 @@ function turnsOf(messages: readonly Message[]): Seen['turns'] {
     }
   }
   return turns.all;
+}
+
+function schemaOf({ response_format }: Body): Seen['schema'] {
+  return response_format && 'json_schema' in response_format ? response_format.json_schema.schema : undefined;
 }
 
 function choiceOf({ tool_choice }: Body): Seen['choice'] {

@@ -13,6 +13,7 @@ import {
 import { fragments, Turns, type Call, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
 import {
   anything,
+  dataOf,
   filled,
   flag,
   integer,
@@ -77,6 +78,10 @@ const tool = record(
   { type: oneOf('function'), name: TOOL_NAME },
   { description: nullable(text), parameters: nullable(object), strict: nullable(flag) },
 );
+const format = record(
+  { type: oneOf('text', 'json_object', 'json_schema') },
+  { name: matching(/^[a-zA-Z0-9_-]{1,64}$/), schema: object, description: text, strict: nullable(flag) },
+);
 const body = record(
   { model: filled, input: textOr(list(item, 1), filled) },
   {
@@ -93,7 +98,7 @@ const body = record(
     metadata: nullable(object),
     reasoning: nullable(object),
     include: nullable(list(text)),
-    text: object,
+    text: record({}, { format, verbosity: nullable(text) }),
     user: text,
     truncation: nullable(text),
   },
@@ -124,6 +129,7 @@ function read(received: Received): Seen {
     maxTokens: request.max_output_tokens,
     temperature: request.temperature,
     stop: [],
+    schema: request.text?.format?.schema,
   };
 }
 
@@ -155,7 +161,15 @@ function textOf(content: string | readonly { readonly text?: string }[]): string
 function turnsOf(items: readonly Item[]): Seen['turns'] {
   const turns = new Turns();
   for (const item of items) {
-    if (item.kind === 'said' && item.said.role === 'user') turns.of('user').text += textOf(item.said.content);
+    if (item.kind === 'said' && item.said.role === 'user') {
+      const { content } = item.said;
+      const turn = turns.of('user');
+      turn.text += textOf(content);
+      const parts = typeof content === 'string' ? [] : content;
+      turn.images.push(
+        ...parts.flatMap(({ image_url }) => (image_url === undefined ? [] : [dataOf(image_url)])),
+      );
+    }
     if (item.kind === 'answered') turns.of('assistant').text += textOf(item.answered.content);
     if (item.kind === 'called') {
       const { call_id: id, name } = item.called;
