@@ -19,7 +19,7 @@ export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   'model-name': (text) => isNamePattern(text) && !isPattern(text),
   target: (text) => /^[a-z0-9][a-z0-9_-]{0,62}(\/[^\s]{1,256})?$/.test(text),
   auth: (text) =>
-    /^(bearer|none|aws_sigv4|google_service_account|azure_entra|header:[A-Za-z0-9][A-Za-z0-9-]{0,63}|query:\w{1,64})$/.test(
+    /^(bearer|none|aws_sigv4|google_service_account|azure_entra|header:[A-Za-z0-9][A-Za-z0-9-]{0,63}|query:[A-Za-z0-9_-]{1,64})$/.test(
       text,
     ),
   'address-part': (text) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text),

@@ -63,7 +63,7 @@ function discovered(reading: Reading): ProviderConfig[] {
 const DEFAULT_API_VERSION = '2024-10-21';
 
 function readProvider(reading: Reading, name: string, raw: RawProvider, path: DocumentPath): ProviderConfig {
-  const row = catalogueRow(name);
+  const row = rowOf(name, raw);
   const builtIn = isBuiltIn(name, raw);
   const authText = builtIn ? 'none' : authTextOf(reading, raw, row);
   const { keys, credential, foundIn, project } = readKeys(reading, raw, row, authText, path);
@@ -89,6 +89,15 @@ function readProvider(reading: Reading, name: string, raw: RawProvider, path: Do
     maxIdlePerWorker: raw.idle_connections ?? DEFAULTS.idleConnections,
     foundIn,
   };
+}
+
+/** What is known of the provider. Where the file names its API in OpenAI's format, that is spoken as OpenAI's is. */
+function rowOf(name: string, raw: RawProvider): CatalogueRow | undefined {
+  const row = catalogueRow(name);
+  const path = row?.openaiPath;
+  if (row === undefined || path === undefined || raw.dialect !== undefined) return row;
+  if (raw.base_url?.replace(/\/+$/, '').endsWith(path) !== true) return row;
+  return { ...row, dialect: 'openai', auth: row.auth === 'none' ? 'none' : 'bearer', quirks: [] };
 }
 
 /**

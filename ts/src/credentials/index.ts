@@ -1,4 +1,3 @@
 /** Credentials that have to be fetched. Besides the command line, the only folder that opens connections outwards. */
-export { CredentialError } from './exchange.js';
 export { fetchCredential } from './fetch.js';
 export { CredentialKeeper } from './keeper.js';

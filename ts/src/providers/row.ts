@@ -54,6 +54,8 @@ export interface CatalogueRow {
   readonly dialect: Dialect;
   /** The API's own path (`/chat/completions`) is appended. May hold {@link AddressPart}s in braces. */
   readonly baseUrl: string;
+  /** How the address of its other API ends, which is OpenAI's; absent where there is none. */
+  readonly openaiPath?: string;
   /** As in the config: `bearer`, `none`, `header:NAME`, `query:NAME`, or a way to fetch credentials. */
   readonly auth: string;
   /** Environment variables that hold a key, the most usual first; empty where none is known to be usual. */

@@ -237,6 +237,22 @@ describe('a provider', () => {
     ]);
   });
 
+  it('is spoken to as OpenAI is where its address is that of such an API', () => {
+    const text = `
+      providers:
+        gemini: { base_url: "https://generativelanguage.googleapis.com/v1beta/openai/" }
+        cohere: { base_url: "https://api.cohere.com/compatibility/v1" }
+        ollama: { base_url: "http://10.0.0.9:11434/v1" }`;
+    expect(providers(text, { GEMINI_API_KEY: 'k', COHERE_API_KEY: 'k' })).toMatchObject([
+      { dialect: 'openai', auth: { kind: 'bearer' } },
+      { dialect: 'openai', auth: { kind: 'bearer' } },
+      { dialect: 'openai', auth: { kind: 'none' } },
+    ]);
+    expect(providers('providers: { ollama: { base_url: "http://10.0.0.9:11434" } }')[0]?.dialect).toBe(
+      'ollama',
+    );
+  });
+
   it('may be named as other gateways name it', () => {
     const found = provider('providers: { together_ai: }', { TOGETHERAI_API_KEY: 'k' });
     expect(found).toMatchObject({ name: 'together_ai', baseUrl: 'https://api.together.xyz/v1' });

@@ -131,6 +131,7 @@ const LARGE: readonly CatalogueRow[] = [
     {
       aliases: ['google'],
       dialect: 'gemini',
+      openaiPath: '/openai',
       auth: 'header:x-goog-api-key',
       families: ['gemini-*'],
       example: 'gemini-flash-latest',
@@ -140,6 +141,7 @@ const LARGE: readonly CatalogueRow[] = [
   row('cohere', 'Cohere', 'https://api.cohere.com', ['COHERE_API_KEY', 'CO_API_KEY'], {
     aliases: ['cohere_chat'],
     dialect: 'cohere',
+    openaiPath: '/compatibility/v1',
     families: ['command-*', 'embed-*', 'rerank-*'],
     example: 'command-r7b-12-2024',
   }),
@@ -229,6 +231,7 @@ const LOCAL_SERVERS: readonly CatalogueRow[] = [
     ...LOCAL,
     aliases: ['ollama_chat'],
     dialect: 'ollama',
+    openaiPath: '/v1',
   }),
   row('lm_studio', 'LM Studio', 'http://127.0.0.1:1234/v1', [], { ...LOCAL, aliases: ['lmstudio'] }),
   row('vllm', 'vLLM', 'http://127.0.0.1:8000/v1', [], { ...LOCAL, aliases: ['hosted_vllm'] }),
