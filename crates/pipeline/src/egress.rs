@@ -230,10 +230,15 @@ fn compile_credentials(
 }
 
 fn fixed_headers(provider: &Provider, path: &str) -> Result<String, PlanError> {
-    if let Auth::Header { name } | Auth::Query { name } = &provider.auth
-        && !is_header_name(name)
-    {
-        return Err(PlanError::new(&format!("{path}.auth.name"), "bad_header", "expected a header name"));
+    let name_path = format!("{path}.auth.name");
+    match &provider.auth {
+        Auth::Header { name } if !is_header_name(name) => {
+            return Err(PlanError::new(&name_path, "bad_header", "expected a header name"));
+        }
+        Auth::Query { name } if !is_parameter_name(name) => {
+            return Err(PlanError::new(&name_path, "bad_parameter", "expected letters, digits, - and _"));
+        }
+        _ => {}
     }
     let mut out = String::new();
     for (nth, header) in provider.headers.iter().enumerate() {
@@ -267,6 +272,11 @@ const OWNED_HEADERS: [&str; 9] = [
 fn is_header_name(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+}
+
+/// Of a query; unlike a header's it may have capitals, which matter.
+fn is_parameter_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 fn is_header_value(value: &str) -> bool {
