@@ -80,7 +80,7 @@ fn through(wire: Wire, body: &[u8]) -> (serde_json::Map<String, Value>, Vec<u8>)
     let request =
         Wire::OpenaiChat.read_request(&doc, false, &mut Dropped::default()).expect("a good request");
     let mut out = Vec::new();
-    wire.write_request(&request, &target(), &mut Dropped::default(), &mut out)
+    wire.write_request(&request, &target(wire), &mut Dropped::default(), &mut out)
         .expect("a request all can express");
     (canon::request(&request), out)
 }
@@ -101,7 +101,7 @@ proptest! {
             }
             // And home again.
             let mut home = Vec::new();
-            Wire::OpenaiChat.write_request(&again, &target(), &mut Dropped::default(), &mut home).unwrap();
+            Wire::OpenaiChat.write_request(&again, &target(Wire::OpenaiChat), &mut Dropped::default(), &mut home).unwrap();
             let doc = Doc::parse(&home).unwrap();
             let last = Wire::OpenaiChat.read_request(&doc, false, &mut Dropped::default()).unwrap();
             prop_assert_eq!(&before["turns"], &canon::request(&last)["turns"], "{} and back", dialect);

@@ -137,7 +137,15 @@ pub(crate) fn context() -> AnswerContext {
     }
 }
 
-/// Where requests go.
-pub(crate) fn target() -> Target<'static> {
-    Target { model: "their-model", quirks: Quirks::NONE, default_max_tokens: 4_096 }
+/// Where requests go. Some dialects write by the family that the model's name tells.
+pub(crate) fn target(wire: Wire) -> Target<'static> {
+    let model = match wire {
+        Wire::OpenaiChat | Wire::OpenaiResponses => "gpt-5-mini",
+        Wire::Anthropic => "claude-sonnet-4-5",
+        Wire::Gemini => "gemini-2.5-pro",
+        Wire::Bedrock => "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        Wire::Cohere => "command-a-03-2025",
+        Wire::Ollama => "llama3.2",
+    };
+    Target { model, quirks: Quirks::NONE, default_max_tokens: 4_096 }
 }

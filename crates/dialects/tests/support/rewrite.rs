@@ -37,7 +37,7 @@ pub(crate) fn rewrite(case: &Case, request: &[u8], provider: Wire) -> Rewritten 
     let read = read.unwrap_or_else(|error| panic!("{}/{}: {error}", case.dialect, case.name));
     let mut dropped = Dropped::default();
     let mut out = Vec::new();
-    let written = provider.write_request(&read, &target(), &mut dropped, &mut out);
+    let written = provider.write_request(&read, &target(provider), &mut dropped, &mut out);
     Rewritten {
         before: canon::request(&read),
         body: written.map(|()| out).map_err(|error| error.to_string()),
