@@ -24,6 +24,8 @@ pub struct Encoder {
     tools: ToolQueue,
     usage: Usage,
     finish: Option<Finish>,
+    /// A tool was called, which is the reason to finish where none is given.
+    called: bool,
     ended: bool,
 }
 
@@ -54,6 +56,7 @@ impl Encoder {
             tools: ToolQueue::default(),
             usage: Usage::default(),
             finish: None,
+            called: false,
             ended: false,
         }
     }
@@ -74,6 +77,7 @@ impl Encode for Encoder {
             Event::ToolStart { choice: 0, tool, id, name, custom, .. } => {
                 self.start(None, out);
                 self.close_block(out);
+                self.called = true;
                 self.tools
                     .start(*tool, (id, name, *custom), &mut |index, step| write_step(index, &step, out));
             }
@@ -165,7 +169,8 @@ impl Encoder {
     fn end(&mut self, error: Option<&ApiError>, out: &mut Vec<u8>) {
         self.close(out);
         self.ended = true;
-        let finish = if error.is_some() { Finish::Error } else { self.finish.unwrap_or_default() };
+        let given = self.finish.unwrap_or(if self.called { Finish::ToolCalls } else { Finish::Stop });
+        let finish = if error.is_some() { Finish::Error } else { given };
         write_frame(out, "message-end", |out| {
             out.key("delta").begin_object();
             match error {
