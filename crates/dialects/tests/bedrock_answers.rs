@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::{Value, json};
 use sluice_dialects::bedrock::{error_type, read_answer, read_error, write_answer, write_error};
 use sluice_dialects::exchange::{
-    ApiError, Arguments, ChatAnswer, Choice, ErrorClass, Finish, PartKind, Text, ToolCall,
+    ApiError, Arguments, ChatAnswer, Choice, ErrorClass, Finish, PartKind, Raw, Text, ToolCall,
 };
 use sluice_dialects::json::Doc;
 use sluice_dialects::wire::AnswerContext;
@@ -123,6 +123,25 @@ fn edge_41_arguments_that_are_no_object() {
     assert_eq!(call("{\"a\":1}", false), json!({"a":1}));
     assert_eq!(call("{\"a\":", false), json!({"input":"{\"a\":"}));
     assert_eq!(call("{\"a\":1}", true), json!({"input":"{\"a\":1}"}));
+}
+
+#[test]
+fn the_proof_of_a_call_goes_to_the_client_and_comes_back() {
+    let part = PartKind::ToolCall(ToolCall {
+        id: Text::literal("1"),
+        name: Text::literal("f"),
+        arguments: Arguments::Object(Raw::written(b"{}")),
+        signature: Some(Text::literal("CiQBproof")),
+        custom: false,
+    });
+    let choice = Choice { parts: vec![part.into()], ..Choice::default() };
+    let answer = ChatAnswer { choices: vec![choice], ..ChatAnswer::default() };
+    let value = written(&answer);
+    let content = &value["output"]["message"]["content"];
+    assert_eq!(content[0]["reasoningContent"]["reasoningText"]["signature"], "call.CiQBproof");
+    let body = value.to_string();
+    let doc = Doc::parse(body.as_bytes()).unwrap();
+    assert_eq!(read_answer(&doc).unwrap().choices, answer.choices);
 }
 
 #[test]

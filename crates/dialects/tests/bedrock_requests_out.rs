@@ -208,11 +208,14 @@ fn thoughts_go_back_to_claude_with_their_signature_only() {
     };
     let request = asking(vec![
         message(Role::User, vec![text("a")]),
-        message(Role::Assistant, vec![thought(None), thought(Some("sig")), text("b")]),
+        message(
+            Role::Assistant,
+            vec![thought(None), thought(Some("EqMB")), thought(Some("gAAAAABo")), text("b")],
+        ),
         message(Role::User, vec![text("c")]),
     ]);
     let expected =
-        json!([{"reasoningContent":{"reasoningText":{"text":"hm","signature":"sig"}}},{"text":"b"}]);
+        json!([{"reasoningContent":{"reasoningText":{"text":"hm","signature":"EqMB"}}},{"text":"b"}]);
     let (value, dropped) = written_for(CLAUDE, Quirks::NONE, &request);
     assert_eq!(
         (&value["messages"][1]["content"], &*dropped),

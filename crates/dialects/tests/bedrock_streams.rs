@@ -296,6 +296,17 @@ fn trap_31_calls_end_with_their_reason() {
 }
 
 #[test]
+fn the_proof_of_a_call_stands_before_it() {
+    let mut proven = start(0, false);
+    if let Event::ToolStart { signature, .. } = &mut proven {
+        *signature = Some(Text::literal("CiQB"));
+    }
+    let events =
+        [Event::Thinking { choice: 0, text: Text::literal("hm") }, proven, arguments(0, "{}"), Event::End];
+    assert_eq!(blocks(&events), ["hm", "call.CiQB", "tool0:{}"]);
+}
+
+#[test]
 fn trap_71_thoughts_are_blocks() {
     let events = [
         Event::Thinking { choice: 0, text: Text::literal("hm") },

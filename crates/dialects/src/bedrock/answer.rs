@@ -86,6 +86,11 @@ fn write_part(part: &Part<'_>, out: &mut Out<'_>) {
 }
 
 fn write_call(call: &ToolCall<'_>, out: &mut Out<'_>) {
+    if let Some(proof) = &call.signature {
+        out.begin_object().key("reasoningContent").begin_object().key("reasoningText").begin_object();
+        out.field("text", "").field_text("signature", Some(&marked(proof)));
+        out.end_object().end_object().end_object();
+    }
     out.begin_object().key("toolUse").begin_object();
     out.field_text("toolUseId", Some(&call.id)).field_text("name", Some(&call.name)).key("input");
     if call.custom {
@@ -94,6 +99,23 @@ fn write_call(call: &ToolCall<'_>, out: &mut Out<'_>) {
         call.arguments.write_object(out.bytes());
     }
     out.end_object().end_object();
+}
+
+/// What the proof that goes with a call (Gemini's) begins with in the `signature` of an empty thought before it. Clients
+/// give those back as they are. No signature of a thought has a dot in it.
+const CALL_MARK: &str = "call.";
+
+/// A call's proof as a signature.
+pub(super) fn marked(proof: &Text<'_>) -> Text<'static> {
+    let mut marked = Text::literal(CALL_MARK);
+    marked.push(proof);
+    marked
+}
+
+/// The proof of a call that a signature is, if it is one.
+pub(super) fn unmarked(signature: &Text<'_>) -> Option<Text<'static>> {
+    let decoded = signature.decode();
+    decoded.strip_prefix(CALL_MARK).map(Text::plain)
 }
 
 /// A medium of a format that has no name here is left out.

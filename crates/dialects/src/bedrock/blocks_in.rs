@@ -1,5 +1,6 @@
 //! Reading blocks of content: of requests and of answers.
 
+use super::answer::unmarked;
 use super::media::{Sort, read_media};
 use crate::exchange::{Arguments, CacheHint, Dropped, Part, PartKind, Raw, Text, ToolCall, ToolResult};
 use crate::json::{Kind, Value};
@@ -11,6 +12,8 @@ pub(super) struct Blocks<'d> {
     pub(super) parts: Vec<Part<'d>>,
     /// Citations, each as it is written.
     pub(super) citations: Vec<Raw<'d>>,
+    /// The proof of the next call, see [`super::answer::marked`].
+    call_signature: Option<Text<'d>>,
 }
 
 impl<'d> Blocks<'d> {
@@ -19,7 +22,7 @@ impl<'d> Blocks<'d> {
         if !content.is_array() {
             return Err("The content of a message must be a list of blocks.");
         }
-        let mut blocks = Self { parts: Vec::with_capacity(4), citations: Vec::new() };
+        let mut blocks = Self { parts: Vec::with_capacity(4), ..Self::default() };
         for block in content.elements() {
             blocks.block(block, dropped)?;
         }
@@ -43,9 +46,21 @@ impl<'d> Blocks<'d> {
                     dropped.note("messages.server_tool_use");
                     continue;
                 }
-                b"toolUse" => PartKind::ToolCall(read_tool_use(value)?),
+                b"toolUse" => {
+                    let signature = self.call_signature.take();
+                    PartKind::ToolCall(ToolCall { signature, ..read_tool_use(value)? })
+                }
                 b"toolResult" => PartKind::ToolResult(read_tool_result(value, dropped)?),
                 b"reasoningContent" => match read_reasoning(value) {
+                    Some(PartKind::Thinking { text, signature: Some(signature) }) if text.is_empty() => {
+                        match unmarked(&signature) {
+                            None => PartKind::Thinking { text, signature: Some(signature) },
+                            own => {
+                                self.call_signature = own;
+                                continue;
+                            }
+                        }
+                    }
                     Some(kind) => kind,
                     None => continue,
                 },

@@ -180,6 +180,22 @@ pub(super) fn write_media(
     out: &mut Out<'_>,
 ) -> Result<(), RequestError> {
     let refused = |message: &'static str| RequestError::about("messages", message);
+    match &media.source {
+        Source::Url(url) if !url.as_escaped().starts_with(b"s3:") => {
+            return Err(refused(
+                "Amazon Bedrock takes media as Base64 or from s3: URLs only, not from other URLs.",
+            ));
+        }
+        Source::File(_) => {
+            return Err(refused(
+                "Amazon Bedrock takes media as Base64 or from s3: URLs only, not as uploaded files.",
+            ));
+        }
+        Source::Text(_) if sort != Sort::Document => {
+            return Err(refused("Only a document can be plain text."));
+        }
+        _ => {}
+    }
     let format = sort.format_of(media).ok_or_else(|| {
         refused("Amazon Bedrock cannot take a medium of this type, or its type is not given.")
     })?;
@@ -192,20 +208,8 @@ pub(super) fn write_media(
     out.key("source").begin_object();
     match &media.source {
         Source::Base64(data) => out.field_text("bytes", Some(data)),
-        Source::Text(text) if sort == Sort::Document => out.field_text("text", Some(text)),
-        Source::Url(url) if url.as_escaped().starts_with(b"s3:") => {
-            out.key("s3Location").begin_object().field_text("uri", Some(url)).end_object()
-        }
-        Source::Url(_) => {
-            return Err(refused(
-                "Amazon Bedrock takes media as Base64 or from s3: URLs only, not from other URLs.",
-            ));
-        }
-        Source::File(_) | Source::Text(_) => {
-            return Err(refused(
-                "Amazon Bedrock takes media as Base64 or from s3: URLs only, not as uploaded files.",
-            ));
-        }
+        Source::Url(uri) => out.key("s3Location").begin_object().field_text("uri", Some(uri)).end_object(),
+        Source::Text(text) | Source::File(text) => out.field_text("text", Some(text)),
     };
     out.end_object().end_object().end_object();
     Ok(())

@@ -65,11 +65,21 @@ pub(super) fn open_calls_are_unproven(request: &ChatRequest<'_>) -> bool {
         .messages
         .last()
         .is_some_and(|last| last.parts.iter().any(|part| matches!(part.kind, PartKind::ToolResult(_))));
-    let is_proof = |part: &Part<'_>| {
-        matches!(part.kind, PartKind::Thinking { signature: Some(_), .. } | PartKind::RedactedThinking(_))
-    };
     let answer = request.messages.iter().rev().find(|message| message.role == Role::Assistant);
-    ends_with_results && !answer.is_some_and(|answer| answer.parts.iter().any(is_proof))
+    ends_with_results && !answer.is_some_and(|answer| answer.parts.iter().any(is_proven))
+}
+
+/// Whether it is a thought of Claude's, by how its signature begins: with the tag of a protobuf's second field, which in
+/// Base64 is an E. Those of other providers begin otherwise, and are refused as forged.
+fn is_proven(part: &Part<'_>) -> bool {
+    match &part.kind {
+        PartKind::Thinking { signature: Some(proof), .. } => proof.as_escaped().starts_with(b"E"),
+        // Some SDKs encode it a second time.
+        PartKind::RedactedThinking(data) => {
+            [&b"E"[..], b"RW", b"RX"].iter().any(|own| data.as_escaped().starts_with(own))
+        }
+        _ => false,
+    }
 }
 
 /// Sets a cache point where one is asked for, as far as the model takes it.
@@ -149,13 +159,12 @@ impl<'w> MessageWriter<'w> {
     fn can_be_said(&mut self, role: Role, part: &Part<'_>) -> bool {
         let can = match &part.kind {
             PartKind::Text(text) | PartKind::Refusal(text) => return !text.is_blank(),
-            // Without its signature a thought is not believed, and other models take none back.
-            PartKind::Thinking { signature, .. } => {
-                let can = self.family == Family::Claude && signature.is_some() && role == Role::Assistant;
+            // Without a signature of its own Claude believes no thought, and other models take none back.
+            PartKind::Thinking { .. } | PartKind::RedactedThinking(_) => {
+                let can = self.family == Family::Claude && is_proven(part) && role == Role::Assistant;
                 self.dropped.note_if(!can, "messages.reasoning_content");
                 return can;
             }
-            PartKind::RedactedThinking(_) => self.family == Family::Claude && role == Role::Assistant,
             PartKind::ToolCall(_) => role == Role::Assistant,
             PartKind::ToolResult(_) => role == Role::User,
             PartKind::Image(_) | PartKind::Document(_) | PartKind::Video(_) | PartKind::Audio(_) => {
@@ -176,7 +185,9 @@ impl<'w> MessageWriter<'w> {
                 }
                 _ => self.block(part, out)?,
             }
-            write_cache_point(part.cache, self.family, self.dropped, out);
+            // Behind a thought none may stand.
+            let thought = matches!(part.kind, PartKind::Thinking { .. } | PartKind::RedactedThinking(_));
+            write_cache_point(part.cache.filter(|_| !thought), self.family, self.dropped, out);
         }
         end_turn(out);
         Ok(())

@@ -4,6 +4,7 @@
 //! images do. A provider that sends several tool calls at once may leave one unfinished while it goes on with another;
 //! what is not for the open one then waits until it is finished.
 
+use super::answer::marked;
 use super::arguments::Arguments;
 use super::error::stream_exception;
 use super::finish::stop_reason;
@@ -141,7 +142,13 @@ impl Encoder {
                 });
                 self.stop_block(out);
             }
-            Event::ToolStart { tool, id, name, custom, .. } => self.tool_start(*tool, id, name, *custom, out),
+            Event::ToolStart { tool, id, name, custom, signature, .. } => {
+                if let Some(proof) = signature {
+                    self.close(out);
+                    self.signature(&marked(proof), out);
+                }
+                self.tool_start(*tool, id, name, *custom, out);
+            }
             Event::ToolArguments { tool, fragment, .. } => self.tool_arguments(*tool, fragment, out),
             Event::ToolEnd { tool, .. } => self.tool_end(*tool, out),
             Event::Media { media_type, data, .. } => self.image(media_type, data, out),
@@ -340,13 +347,13 @@ fn owned(event: &Event<'_>) -> Option<Event<'static>> {
         Event::Signature { signature, .. } => Event::Signature { choice, signature: own(signature) },
         Event::RedactedThinking { data, .. } => Event::RedactedThinking { choice, data: own(data) },
         Event::Refusal { text, .. } => Event::Refusal { choice, text: own(text) },
-        Event::ToolStart { tool, id, name, custom, .. } => Event::ToolStart {
+        Event::ToolStart { tool, id, name, custom, signature, .. } => Event::ToolStart {
             choice,
             tool: *tool,
             id: own(id),
             name: own(name),
             custom: *custom,
-            signature: None,
+            signature: signature.as_ref().map(own),
         },
         Event::ToolArguments { tool, fragment, .. } => {
             Event::ToolArguments { choice, tool: *tool, fragment: own(fragment) }
