@@ -1,5 +1,6 @@
 //! Reading streams.
 
+use super::answer::unmarked;
 use super::error::read_named;
 use super::finish::read_stop_reason;
 use super::is_error_name;
@@ -16,6 +17,8 @@ pub struct Decoder {
     tools: Vec<(u64, u32)>,
     /// The media type of the image that is being sent, with its block.
     image: Option<(u64, Text<'static>)>,
+    /// The proof of the next call, see [`super::answer::marked`].
+    call_signature: Option<Text<'static>>,
     stopped: bool,
     ended: bool,
 }
@@ -88,7 +91,7 @@ impl Decoder {
             id: call.text_of("toolUseId").unwrap_or_default(),
             name: call.text_of("name").unwrap_or_default(),
             custom: false,
-            signature: None,
+            signature: self.call_signature.take(),
         });
     }
 
@@ -112,7 +115,7 @@ impl Decoder {
                         sink(Event::ToolArguments { choice: 0, tool, fragment });
                     }
                 }
-                b"reasoningContent" => reasoning(value, sink),
+                b"reasoningContent" => self.reasoning(value, sink),
                 b"image" => {
                     let data = value.get("source").and_then(|source| source.text_of("bytes"));
                     if let (Some((_, media_type)), Some(data)) = (&self.image, data) {
@@ -152,16 +155,19 @@ impl Decoder {
         }
         self.end(sink);
     }
-}
 
-fn reasoning(delta: Value<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-    if let Some(text) = delta.text_of("text") {
-        sink(Event::Thinking { choice: 0, text });
-    }
-    if let Some(signature) = delta.text_of("signature") {
-        sink(Event::Signature { choice: 0, signature });
-    }
-    if let Some(data) = delta.text_of("redactedContent") {
-        sink(Event::RedactedThinking { choice: 0, data });
+    fn reasoning(&mut self, delta: Value<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        if let Some(text) = delta.text_of("text") {
+            sink(Event::Thinking { choice: 0, text });
+        }
+        if let Some(signature) = delta.text_of("signature") {
+            match unmarked(&signature) {
+                None => sink(Event::Signature { choice: 0, signature }),
+                own => self.call_signature = own,
+            }
+        }
+        if let Some(data) = delta.text_of("redactedContent") {
+            sink(Event::RedactedThinking { choice: 0, data });
+        }
     }
 }
