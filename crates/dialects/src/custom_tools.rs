@@ -9,7 +9,7 @@ use crate::exchange::{Arguments, ChatAnswer, Event, PartKind, Text, Tool};
 use crate::json::Doc;
 
 /// The custom tools of a request, and the calls of them in one stream.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CustomTools {
     names: Vec<Text<'static>>,
     calls: Vec<Call>,
@@ -97,7 +97,7 @@ enum At {
 }
 
 /// One call of a custom tool.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Call {
     choice: u32,
     tool: u32,

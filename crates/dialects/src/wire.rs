@@ -222,12 +222,12 @@ impl Wire {
     #[must_use]
     pub fn tool_names(self, tools: &[Tool<'_>]) -> ToolNames {
         match self {
-            Self::OpenaiChat => ToolNames::of(tools, |tools, name| openai_chat::mapped_name(tools, name)),
-            Self::OpenaiResponses => ToolNames::of(tools, |tools, name| openai_responses::mapped_name(tools, name)),
-            Self::Anthropic => ToolNames::of(tools, |tools, name| anthropic::mapped_name(tools, name)),
-            Self::Gemini => ToolNames::of(tools, |tools, name| gemini::mapped_name(tools, name)),
-            Self::Bedrock => ToolNames::of(tools, |tools, name| bedrock::mapped_name(tools, name)),
-            Self::Cohere => ToolNames::of(tools, |tools, name| cohere::mapped_name(tools, name)),
+            Self::OpenaiChat => ToolNames::of(tools, openai_chat::mapped_name),
+            Self::OpenaiResponses => ToolNames::of(tools, openai_responses::mapped_name),
+            Self::Anthropic => ToolNames::of(tools, anthropic::mapped_name),
+            Self::Gemini => ToolNames::of(tools, gemini::mapped_name),
+            Self::Bedrock => ToolNames::of(tools, bedrock::mapped_name),
+            Self::Cohere => ToolNames::of(tools, cohere::mapped_name),
             Self::Ollama => ToolNames::default(),
         }
     }

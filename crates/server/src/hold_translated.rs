@@ -83,7 +83,8 @@ fn translated(
     match translation.kind {
         Translated::Chat(wire) => {
             let mut answer = wire.read_answer(&doc).map_err(malformed)?;
-            translation.names.restore_answer(&mut answer);
+            translation.tools.names.restore_answer(&mut answer);
+            translation.tools.custom.restore_answer(&mut answer);
             if translation.stream {
                 // A provider that does not stream was asked for a stream.
                 let mut encoder = translation.to.encoder(translation.context.clone());

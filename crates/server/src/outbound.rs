@@ -1,5 +1,6 @@
 //! What is sent to a target: the client's own body with what we own spliced in, or a translation of it.
 
+use sluice_dialects::custom_tools::CustomTools;
 use sluice_dialects::embeddings::{EmbedWire, Encodings};
 use sluice_dialects::json::quote_into;
 use sluice_dialects::openai::{MAX_MODEL_BYTES, Pieces};
@@ -40,10 +41,19 @@ pub(crate) struct Translation {
     pub(crate) to: Wire,
     /// The client wants a stream.
     pub(crate) stream: bool,
-    /// Tools whose names are others at the provider.
-    pub(crate) names: ToolNames,
+    /// Tools that are others at the provider.
+    pub(crate) tools: ChangedTools,
     /// What a writer of answers needs.
     pub(crate) context: AnswerContext,
+}
+
+/// What the provider's answer is to be changed back in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ChangedTools {
+    /// Tools whose names are others there.
+    pub(crate) names: ToolNames,
+    /// Custom tools, which are functions there.
+    pub(crate) custom: CustomTools,
 }
 
 /// What is translated, and what the provider speaks.
@@ -85,9 +95,9 @@ pub(crate) fn prepare<A>(
         }
         Lane::Same(upstream) => Ok(Outbound { call: upstream, translation: None }),
         Lane::Chat { to } => {
-            let (upstream, names) = translate::chat(x, call, target, provider, to)?;
+            let (upstream, tools) = translate::chat(x, call, target, provider, to)?;
             let mut translation = translation(x, call, Translated::Chat(to));
-            translation.names = names;
+            translation.tools = tools;
             Ok(Outbound { call: upstream, translation: Some(translation) })
         }
         Lane::Embed => {
@@ -126,8 +136,8 @@ fn translation<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, kind: Translated) -> 
         include_usage: call.view.include_usage(),
         json_array: wants_array(x, call),
     };
-    let names = ToolNames::default();
-    Box::new(Translation { kind, to: wire_of(x.route), stream: call.view.stream(), names, context })
+    let (to, stream, tools) = (wire_of(x.route), call.view.stream(), ChangedTools::default());
+    Box::new(Translation { kind, to, stream, tools, context })
 }
 
 /// The model's name at the target, plain.

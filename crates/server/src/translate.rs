@@ -1,26 +1,26 @@
 //! Translation of a request into the dialect of a target's provider.
 
+use sluice_dialects::custom_tools::CustomTools;
 use sluice_dialects::exchange::Dropped;
 use sluice_dialects::json::{Doc, JsonError};
 use sluice_dialects::openai::{MAX_MODEL_BYTES, RequestError};
-use sluice_dialects::tool_names::ToolNames;
 use sluice_dialects::wire::{Target, Wire};
 use sluice_pipeline::{ProviderPlan, TargetPlan, Upstream, chat_call, wire_of};
 use sluice_types::{ErrorKind, Unsupported};
 
 use crate::exchange::{Call, Exchange};
-use crate::outbound::upstream_model;
+use crate::outbound::{ChangedTools, upstream_model};
 use crate::refusal::Refusal;
 
-/// Translates a chat; the body is then in [`crate::exchange::Rare`]. Returns the call it is sent as, and the
-/// names its tools have there.
+/// Translates a chat; the body is then in [`crate::exchange::Rare`]. Returns the call it is sent as, and
+/// what its tools have become there.
 pub(crate) fn chat<A>(
     x: &mut Exchange<'_, '_, A>,
     call: Call<'_>,
     target: &TargetPlan,
     provider: &ProviderPlan,
     to: Wire,
-) -> Result<(Upstream, ToolNames), Refusal> {
+) -> Result<(Upstream, ChangedTools), Refusal> {
     let mut scratch = [0; MAX_MODEL_BYTES];
     let model = upstream_model(x, call, target, &mut scratch).to_owned();
     let mut dropped = Dropped::default();
@@ -39,7 +39,9 @@ pub(crate) fn chat<A>(
     to.write_request(&request, &at, &mut dropped, out).map_err(untranslatable)?;
     refuse_losses(&dropped, x.plan.plan().settings.translate_unsupported, provider)?;
     x.rare.dropped = dropped.header_value();
-    Ok((chat_call(to, stream), to.tool_names(&request.tools)))
+    let tools =
+        ChangedTools { names: to.tool_names(&request.tools), custom: CustomTools::of(&request.tools) };
+    Ok((chat_call(to, stream), tools))
 }
 
 /// Where losses are not wanted, a request that would lose something is refused.

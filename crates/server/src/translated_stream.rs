@@ -3,13 +3,12 @@
 use sluice_dialects::event_stream;
 use sluice_dialects::exchange::{ApiError, Event};
 use sluice_dialects::sse::{self, Data, EventBoundary};
-use sluice_dialects::tool_names::ToolNames;
 use sluice_dialects::wire::{Decode, Encode, Frame, Malformed, Wire};
 use sluice_types::Usage;
 
 use crate::hold::Media;
 use crate::hold_translated::speaks;
-use crate::outbound::{Translated, Translation};
+use crate::outbound::{ChangedTools, Translated, Translation};
 
 /// How the provider's stream is cut into frames.
 enum Framing {
@@ -32,7 +31,7 @@ pub(crate) struct TranslatedStream {
     decoder: Box<dyn Decode>,
     writer: Writer,
     to: Wire,
-    names: ToolNames,
+    tools: ChangedTools,
     /// Gemini's client wants a JSON array, not events.
     json_array: bool,
     /// Bytes of the provider that are no whole frame yet.
@@ -72,7 +71,7 @@ impl TranslatedStream {
             decoder: wire.decoder(),
             writer,
             to: translation.to,
-            names: translation.names.clone(),
+            tools: translation.tools.clone(),
             json_array: translation.context.json_array,
             rest: Vec::new(),
             out: Vec::new(),
@@ -139,10 +138,10 @@ impl TranslatedStream {
             out.extend_from_slice(frame.data);
             *open = true;
         }
-        let names = &self.names;
+        let ChangedTools { names, custom } = &mut self.tools;
         self.decoder.frame(frame, &mut |mut event| {
             names.restore_event(&mut event);
-            pass(&event, writer, state, out);
+            custom.restore_event(event, &mut |event| pass(&event, writer, state, out));
         })
     }
 
@@ -156,7 +155,10 @@ impl TranslatedStream {
         }
         let (writer, state, out) = (&mut self.writer, &mut self.state, &mut self.out);
         if !state.ended && state.error.is_none() {
-            self.decoder.end(&mut |event| pass(&event, writer, state, out));
+            let custom = &mut self.tools.custom;
+            self.decoder.end(&mut |event| {
+                custom.restore_event(event, &mut |event| pass(&event, writer, state, out));
+            });
         }
     }
 

@@ -88,8 +88,12 @@ impl ApiError {
     #[must_use]
     pub fn own(kind: ErrorKind, message: &str, param: Option<&str>) -> Self {
         let class = match kind {
-            ErrorKind::UpstreamError | ErrorKind::UpstreamInvalid | ErrorKind::UpstreamTruncated => ErrorClass::Server,
-            ErrorKind::UpstreamUnreachable | ErrorKind::Internal | ErrorKind::ClientGone => ErrorClass::Server,
+            ErrorKind::UpstreamError | ErrorKind::UpstreamInvalid | ErrorKind::UpstreamTruncated => {
+                ErrorClass::Server
+            }
+            ErrorKind::UpstreamUnreachable | ErrorKind::Internal | ErrorKind::ClientGone => {
+                ErrorClass::Server
+            }
             _ => ErrorClass::of_status(kind.status()),
         };
         Self {

@@ -14,7 +14,7 @@ pub use answer::{ChatAnswer, Choice, Event, Finish};
 pub use dropped::Dropped;
 pub use error::{ApiError, ErrorClass};
 pub use request::{
-    CacheHint, ChatRequest, Effort, Format, Media, Message, Part, PartKind, Reasoning, Role, Source, Tool, ToolCall,
-    ToolChoice, ToolResult, tool_name,
+    CacheHint, ChatRequest, Effort, Format, Media, Message, Part, PartKind, Reasoning, Role, Source, Tool,
+    ToolCall, ToolChoice, ToolResult, tool_name,
 };
 pub use text::{Arguments, Number, Raw, Text};

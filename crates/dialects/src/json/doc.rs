@@ -274,7 +274,18 @@ mod tests {
 
     #[test]
     fn what_is_no_document_is_refused() {
-        for text in ["", "[]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{} x", "{\"a\":[1 2]}", "{a:1}", "{\"a\":\"\n\"}"] {
+        for text in [
+            "",
+            "[]",
+            "{",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{} x",
+            "{\"a\":[1 2]}",
+            "{a:1}",
+            "{\"a\":\"\n\"}",
+        ] {
             assert!(Doc::parse(text.as_bytes()).is_err(), "{text}");
         }
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(70), "]".repeat(70));

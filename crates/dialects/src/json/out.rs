@@ -159,8 +159,19 @@ mod tests {
     fn commas_are_set_where_they_belong() {
         let mut bytes = b"data: ".to_vec();
         let mut out = Out::new(&mut bytes);
-        out.begin_object().field("a", "x\"").key("b").begin_array().number(1).null().begin_object().end_object();
-        out.end_array().field_number("c", None).field_text("d", Some(&Text::escaped(b"\\n,"))).key("e").bool(true);
+        out.begin_object()
+            .field("a", "x\"")
+            .key("b")
+            .begin_array()
+            .number(1)
+            .null()
+            .begin_object()
+            .end_object();
+        out.end_array()
+            .field_number("c", None)
+            .field_text("d", Some(&Text::escaped(b"\\n,")))
+            .key("e")
+            .bool(true);
         out.end_object();
         assert_eq!(bytes, br#"data: {"a":"x\"","b":[1,null,{}],"d":"\n,","e":true}"#);
     }

@@ -126,7 +126,8 @@ pub(crate) fn decode_text(inner: &[u8]) -> Cow<'_, str> {
         rest = &rest[plain..];
         if !rest.is_empty() {
             // An escape that stands for no character is passed over: six bytes of half a pair, or what is left.
-            let (character, len) = super::string::decode_escape(rest).unwrap_or(('\u{fffd}', rest.len().min(6)));
+            let (character, len) =
+                super::string::decode_escape(rest).unwrap_or(('\u{fffd}', rest.len().min(6)));
             out.push(character);
             rest = &rest[len..];
         }
