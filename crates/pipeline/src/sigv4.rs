@@ -226,10 +226,20 @@ mod tests {
         line.trim_end().rsplit_once("Signature=").unwrap().1.to_owned()
     }
 
+    /// Method, path, query, body, headers besides the usual, and the signature.
+    type Case = (
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static str,
+    );
+
     #[test]
     fn the_test_suite_of_aws() {
         const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-        let cases: &[(&str, &str, &str, &str, &[(&str, &str)], &str)] = &[
+        let cases: &[Case] = &[
             ("GET", "/", "", "", &[], "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
             ("POST", "/", "", "", &[], "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
             (

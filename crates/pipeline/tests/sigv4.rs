@@ -11,6 +11,9 @@ fn lines(signer: &Signer, request: &SignedRequest<'_>, now_s: u64) -> Vec<String
     text.lines().map(str::to_owned).collect()
 }
 
+/// Path, query, headers, the names of those that are signed, and the signature.
+type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
 /// Examples of "Signature calculations for the authorization header" of the S3 reference.
 #[test]
 fn the_examples_of_s3() {
@@ -22,7 +25,7 @@ fn the_examples_of_s3() {
         session_token: None,
     };
     let signer = Signer::new(key, "us-east-1", "s3");
-    let cases: [(&str, &str, &[(&str, &str)], &str, &str); 3] = [
+    let cases: [Case; 3] = [
         (
             "/test.txt",
             "",
