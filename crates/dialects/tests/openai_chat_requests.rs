@@ -361,6 +361,9 @@ fn trap_77_breakpoints_are_sent_only_where_they_are_taken() {
     assert_eq!(dropped, ["prompt_cache_breakpoint"]);
     let (written, _) = write(&request, Quirks::NONE.with(Quirk::CacheBreakpoints));
     assert_eq!(written["messages"][0]["content"][0]["prompt_cache_breakpoint"], json!({"mode": "explicit"}));
+    let mut single = of_messages(vec![user(vec![text("long")])]);
+    single.messages[0].parts[0].cache = Some(CacheHint::Short);
+    assert_eq!(write(&single, Quirks::NONE).0["messages"][0]["content"], "long");
 }
 
 #[test]

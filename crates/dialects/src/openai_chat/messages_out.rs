@@ -39,6 +39,7 @@ struct Writer<'w, 'o> {
 impl<'w> Writer<'w, '_> {
     fn message(&mut self, message: &'w Message<'w>) {
         match message.role {
+            // Never `developer`: models that know it take `system` for it, and many providers know no other.
             Role::System => self.plain("system", message),
             Role::User => self.user(message),
             Role::Assistant => {
@@ -178,7 +179,8 @@ impl<'w> Writer<'w, '_> {
             [] => {
                 self.out.string("");
             }
-            [Part { kind: PartKind::Text(text), cache: None }] => {
+            [Part { kind: PartKind::Text(text), cache }] if cache.is_none() || !self.takes_breakpoints() => {
+                self.dropped.note_if(cache.is_some(), "prompt_cache_breakpoint");
                 self.out.text(text);
             }
             _ if self.quirks.has(Quirk::StringContent) => self.joined(parts),
@@ -230,9 +232,13 @@ impl<'w> Writer<'w, '_> {
         }
     }
 
+    fn takes_breakpoints(&self) -> bool {
+        self.quirks.has(Quirk::CacheBreakpoints)
+    }
+
     /// OpenAI refuses breakpoints on images.
     fn breakpoint(&mut self, part: &Part<'_>) {
-        let can = self.quirks.has(Quirk::CacheBreakpoints) && !matches!(part.kind, PartKind::Image(_));
+        let can = self.takes_breakpoints() && !matches!(part.kind, PartKind::Image(_));
         match part.cache {
             Some(_) if can => {
                 self.out.key("prompt_cache_breakpoint").begin_object().field("mode", "explicit").end_object();
