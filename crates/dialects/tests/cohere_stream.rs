@@ -56,7 +56,7 @@ fn outline(stream: &str) -> Vec<String> {
         let data: Value = serde_json::from_str(data).expect("JSON");
         assert_eq!(data["type"], name);
         let message = &data["delta"]["message"];
-        let content = message["content"].as_object().and_then(|content| content.values().last());
+        let content = message["content"].as_object().and_then(|content| content.values().next_back());
         let detail = [
             content.cloned(),
             message["tool_calls"]["function"].get("arguments").cloned(),

@@ -112,7 +112,14 @@ fn follows_a_chat_stream() {
     assert_eq!(found.classes, [Forward, Forward, Forward, UsageOnly, Done]);
     assert_eq!(
         found.usage,
-        Some(Usage { input: 10, cached_input: 4, cache_write: 2, output: 5, reasoning: 3 })
+        Some(Usage {
+            input: 10,
+            cached_input: 4,
+            cache_write: 2,
+            output: 5,
+            reasoning: 3,
+            ..Usage::default()
+        })
     );
     assert!(found.finished && found.saw_output);
     assert_eq!(found.output_bytes, r#"Hi \"error\" \u00e9"#.len() as u64);
@@ -260,7 +267,14 @@ fn follows_a_responses_stream() {
         assert_eq!(found.classes, [Forward; 5]);
         assert_eq!(
             found.usage,
-            Some(Usage { input: 10, cached_input: 2, cache_write: 0, output: 5, reasoning: 1 })
+            Some(Usage {
+                input: 10,
+                cached_input: 2,
+                cache_write: 0,
+                output: 5,
+                reasoning: 1,
+                ..Usage::default()
+            })
         );
         assert!(found.finished && found.saw_output);
         assert_eq!((found.output_bytes, found.next_sequence_number), (4, 5));

@@ -66,9 +66,7 @@ fn path_len(rest: &[u8]) -> Result<usize, HeadError> {
     while let Some(&byte) = rest.get(at) {
         at += match byte {
             byte if is(byte, PATH) => 1,
-            b'/' if !starts_bad_segment(&rest[at + 1..])
-                && !(in_name && ends_with_name(&rest[..segment])) =>
-            {
+            b'/' if !(starts_bad_segment(&rest[at + 1..]) || in_name && ends_with_name(&rest[..segment])) => {
                 (segment, in_name) = (at + 1, false);
                 1
             }
