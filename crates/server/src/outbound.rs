@@ -88,6 +88,24 @@ pub(crate) fn prepare<A>(
     target: &TargetPlan,
     provider: &ProviderPlan,
 ) -> Result<Outbound, Refusal> {
+    let outbound = by_lane(x, call, target, provider)?;
+    if provider.credentials.first().is_some_and(|credential| credential.head(outbound.call).is_some()) {
+        return Ok(outbound);
+    }
+    Err(not_offered(provider))
+}
+
+fn not_offered(provider: &ProviderPlan) -> Refusal {
+    let message = format!("The provider `{}` does not offer this API.", provider.name);
+    Refusal::new(ErrorKind::NotOffered, message)
+}
+
+fn by_lane<A>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    target: &TargetPlan,
+    provider: &ProviderPlan,
+) -> Result<Outbound, Refusal> {
     let quirks = provider.quirks.and(target.quirks);
     match lane(x.route, provider.dialect, quirks) {
         Lane::Same(upstream) if wants_array(x, call) => {
@@ -108,10 +126,7 @@ pub(crate) fn prepare<A>(
             let kind = translate_other::rerank(x, call, target, provider)?;
             Ok(Outbound { call: Upstream::Rerank, translation: Some(translation(x, call, kind)) })
         }
-        Lane::Estimate | Lane::Unsupported => Err(Refusal::new(
-            ErrorKind::NotOffered,
-            format!("The provider `{}` does not offer this API.", provider.name),
-        )),
+        Lane::Estimate | Lane::Unsupported => Err(not_offered(provider)),
     }
 }
 
