@@ -88,7 +88,8 @@ pub(crate) async fn relay<A: Answer>(
             };
             x.settlement.count_attempt(attempt);
             x.settlement.fail(kind);
-            Err(Ended::Closed)
+            // The provider's own error ended the answer as it should, and the client may use the connection again.
+            if matches!(broken, Broken::Answer) { Ok(()) } else { Err(Ended::Closed) }
         }
     }
 }
@@ -97,7 +98,7 @@ pub(crate) async fn relay<A: Answer>(
 pub(crate) enum Broken {
     Client,
     Provider,
-    /// The provider said itself that it failed.
+    /// The provider said itself that it failed, and that was passed on as the end of the answer.
     Answer,
 }
 
@@ -374,9 +375,10 @@ impl StreamRelay {
         self.inflow.bytes.len()
     }
 
-    /// Whether the answer has come to its end. With several choices a reason to finish is the end of one of them only.
+    /// Whether the answer has come to its end. With several choices a reason to finish is the end of one of them only. An
+    /// error of the provider's is an end that says so itself; a connection cut behind it might overtake it.
     fn is_complete(&self) -> bool {
-        self.marked_end || self.tap.finished() && self.choices == 1
+        self.marked_end || self.failed || self.tap.finished() && self.choices == 1
     }
 
     /// The end has been sent.
@@ -415,11 +417,6 @@ impl StreamRelay {
 
     /// Tells the client in its own dialect that the answer is not whole, and ends it so that no client can miss it.
     async fn break_off<A: Answer>(&self, x: &mut Exchange<'_, '_, A>, message: &str) -> Result<More, Broken> {
-        if self.failed {
-            // The provider has said why, in words of its own.
-            x.answer.break_off(&[]).await;
-            return Err(Broken::Answer);
-        }
         let event = last_words(x.route, message, self.tap.next_sequence_number());
         x.answer.break_off(&event).await;
         Err(Broken::Provider)

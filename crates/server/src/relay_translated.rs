@@ -25,7 +25,9 @@ pub(crate) async fn relay<A: Answer>(
             stream.end();
         }
         let over = stream.ended() || stream.failed();
-        let last = over && inflow.is_done() && !stream.failed();
+        // An error of the provider's is an end of its own, and one that a client must get to see: a connection cut behind
+        // it may overtake it.
+        let last = over && inflow.is_done() || stream.failed();
         let out = std::mem::take(stream.out());
         if head_sent {
             x.settlement.add_response_bytes(out.len());
@@ -40,7 +42,6 @@ pub(crate) async fn relay<A: Answer>(
         recycle(out, &mut stream);
         book(x, &stream);
         if stream.failed() {
-            x.answer.break_off(&[]).await;
             return Err(Broken::Answer);
         }
         if last {
