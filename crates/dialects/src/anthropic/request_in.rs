@@ -185,7 +185,9 @@ fn reasoning(
         }
         _ => return Err(refused("thinking", "Not a type of thinking that is known.")),
     }
-    reasoning.show = thinking.get("display").map(|display| !display.is("omitted"));
+    // With a budget thoughts are shown unless it is said otherwise; without one that depends on the model.
+    let usual = reasoning.budget.map(|_| true);
+    reasoning.show = thinking.get("display").map_or(usual, |display| Some(!display.is("omitted")));
     Ok(Some(reasoning))
 }
 

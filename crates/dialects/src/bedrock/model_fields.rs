@@ -90,8 +90,11 @@ fn read_thinking(thinking: Value<'_>, so_far: Reasoning) -> Reasoning {
     reasoning.budget = thinking.get("budget_tokens").and_then(Value::u64).or(reasoning.budget);
     let effort = thinking.text_of("maxReasoningEffort").and_then(|name| Effort::named(&name));
     reasoning.effort = effort.or(reasoning.effort);
-    if let Some(display) = thinking.text_of("display") {
-        reasoning.show = Some(!display.is("omitted"));
+    match thinking.text_of("display") {
+        Some(display) => reasoning.show = Some(!display.is("omitted")),
+        // Shown unless it is said otherwise; without a budget that depends on the model.
+        None if kind.is("enabled") => reasoning.show = Some(true),
+        None => {}
     }
     reasoning
 }

@@ -115,7 +115,10 @@ fn read_format(value: Value<'_>) -> Result<Format<'_>, RequestError> {
 fn read_thinking(value: Value<'_>) -> Result<Reasoning, RequestError> {
     let budget = value.get("token_budget").map(|budget| wanted(budget.u64(), "thinking")).transpose()?;
     match &*wanted(value.text_of("type"), "thinking")?.decode() {
-        "enabled" => Ok(Reasoning { budget, dynamic: budget.is_none(), ..Reasoning::default() }),
+        // Thoughts are part of an answer here, whoever thinks.
+        "enabled" => {
+            Ok(Reasoning { budget, dynamic: budget.is_none(), show: Some(true), ..Reasoning::default() })
+        }
         "disabled" => Ok(Reasoning { budget: Some(0), ..Reasoning::default() }),
         _ => Err(RequestError::about("thinking", "Invalid 'thinking': expected enabled or disabled.")),
     }
