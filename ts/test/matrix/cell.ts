@@ -41,8 +41,15 @@ export interface Target {
   readonly key: string;
   readonly model: string;
   /** A model of the same upstream that may fail without harm to the others. */
-  readonly failing: (status: number) => string;
+  readonly failing: (how: Failure) => string;
 }
+
+/** Tokens for an answer and the thinking before it. */
+const LONG = 8192;
+
+/** How a provider may fail. */
+export const FAILURES = [429, 500, 'fault', 'torn'] as const;
+export type Failure = (typeof FAILURES)[number];
 
 /** One cell at work. */
 class Cell {
@@ -149,6 +156,29 @@ class Cell {
     this.expect('the schema of the answer', schema, open ? rest : { ...rest, additionalProperties });
   }
 
+  /** An answer that is thought about first. */
+  async think(streamed: boolean): Promise<void> {
+    const conversation = this.open({ streamed, thinks: true, maxTokens: LONG });
+    this.compareThinking(await conversation.say(ASK.think), this.says('think'));
+    this.lastSeen([saying('user', ASK.think)], []);
+  }
+
+  /** A tool is called after some thought, which the model wants to be told of again. */
+  async solve(streamed: boolean): Promise<void> {
+    const conversation = this.open({ streamed, thinks: true, maxTokens: LONG, tools: TOOLS });
+    const first = await conversation.say(ASK.solve);
+    this.compareThinking(first, this.says('solve'));
+    const found = first.calls.map(({ id, name }) => ({ id, text: RESULTS[name] ?? '' }));
+    const last = await conversation.tell(found);
+    this.expect('the text', last.text, this.says('solve', true).text);
+  }
+
+  private compareThinking(answer: Answer, wanted: Scripted): void {
+    this.compareAnswer(answer, wanted);
+    const isShown = ![this.client.dialect, this.upstream.provider.dialect].includes('openai-chat');
+    if (isShown) this.expect('the thinking', answer.thinking, wanted.thinking);
+  }
+
   /** A failure of the provider, as the SDK's own error. */
   async fails(status: 429 | 500, streamed: boolean): Promise<void> {
     const wanted: ErrorKind = status === 429 ? 'rate limit' : 'server';
@@ -162,6 +192,26 @@ class Cell {
       return;
     }
     this.complain(`${status} raises nothing`);
+  }
+
+  /** A stream that breaks off raises an error, and what came before it has arrived. */
+  async breaks(how: 'fault' | 'torn'): Promise<void> {
+    let text = '';
+    const onText = (piece: string): void => {
+      text += piece;
+      this.upstream.arrived();
+    };
+    try {
+      await this.open({ streamed: true, onText, model: this.target.failing(how) }).say(ASK[how]);
+      this.complain('the broken stream raises nothing');
+    } catch (error) {
+      const [first] = this.says(how).pieces;
+      if (text !== first) this.complain(`${JSON.stringify(text)} had arrived before ${describe(error)}`);
+      if (this.upstream.heldBack) this.complain('the first piece was held back');
+      if (how === 'fault' && !describe(error).includes('Overloaded')) {
+        this.complain(`the error does not say why: ${describe(error)}`);
+      }
+    }
   }
 
   /** A tool is called, its result sent back, and the answer given. */
@@ -265,20 +315,26 @@ export async function runCell(client: Client, upstream: Upstream, target: Target
       chat: () => cell.chat(),
       look: () => cell.look(),
       form: () => cell.form(),
+      think: () => cell.think(false),
       'error 429': () => cell.fails(429, false),
       'error 500': () => cell.fails(500, false),
     }),
     stream: await cell.run({
       text: () => cell.text(true),
       flow: () => cell.flowing(),
+      think: () => cell.think(true),
       cut: () => cell.cut(true),
       'error 429': () => cell.fails(429, true),
+      fault: () => cell.breaks('fault'),
+      torn: () => cell.breaks('torn'),
     }),
     tools: await cell.run({
       one: () => cell.tools('one', false),
       two: () => cell.tools('two', false),
       'one, streamed': () => cell.tools('one', true),
       'two, streamed': () => cell.tools('two', true),
+      solve: () => cell.solve(false),
+      'solve, streamed': () => cell.solve(true),
     }),
   };
 }

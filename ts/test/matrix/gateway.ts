@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FAILURES, type Failure } from './cell.js';
 import { DIALECTS, type Dialect } from './script.js';
 import { PROVIDER_KEY, type Upstream } from './server.js';
 import { ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY } from './upstreams/sigv4.js';
@@ -32,8 +33,8 @@ export function modelOf(dialect: Dialect): string {
 }
 
 /** A model of its own for every failure, so that no provider is rested for what another cell made it do. */
-export function failingModelOf(client: Dialect, upstream: Dialect, status: number): string {
-  return `failing-${client}-${upstream}-${status}`;
+export function failingModelOf(client: Dialect, upstream: Dialect, how: Failure): string {
+  return `failing-${client}-${upstream}-${how}`;
 }
 
 /** How a provider wants its key, where it is not as a bearer token. */
@@ -63,7 +64,7 @@ function configOf(upstreams: Upstreams): object {
   for (const dialect of DIALECTS) {
     add(modelOf(dialect), upstreams[dialect]);
     for (const client of DIALECTS) {
-      for (const status of [429, 500]) add(failingModelOf(client, dialect, status), upstreams[dialect]);
+      for (const how of FAILURES) add(failingModelOf(client, dialect, how), upstreams[dialect]);
     }
   }
   return {

@@ -8,7 +8,7 @@
  */
 
 import { parseArgs } from 'node:util';
-import { MARKS, runCell, type Target, type Verdict } from './cell.js';
+import { MARKS, runCell, type Failure, type Target, type Verdict } from './cell.js';
 import { CLIENTS } from './clients/index.js';
 import { failingModelOf, KEY, modelOf, startGateway, type Gateway, type Upstreams } from './gateway.js';
 import { DIALECTS, type Dialect } from './script.js';
@@ -71,7 +71,7 @@ function directTarget({ origin, provider }: Upstream): Target {
 }
 
 function gatewayTarget({ origin }: Gateway, client: Dialect, upstream: Dialect): Target {
-  const failing = (status: number): string => failingModelOf(client, upstream, status);
+  const failing = (how: Failure): string => failingModelOf(client, upstream, how);
   return { origin, key: KEY, model: modelOf(upstream), failing };
 }
 

@@ -64,6 +64,8 @@ export type Finish = 'stop' | 'length' | 'tool_calls';
 /** A whole answer, as the script says it and as a client reads it. */
 export interface Answer {
   readonly text: string;
+  /** What the model thought, as far as it is shown. */
+  readonly thinking?: string | undefined;
   readonly calls: readonly Call[];
   readonly finish: Finish;
   readonly usage: Partial<Usage>;
@@ -103,6 +105,8 @@ export interface Seen {
   readonly stop: readonly string[];
   /** The JSON Schema that the answer has to follow. */
   readonly schema?: Readonly<Record<string, unknown>> | undefined;
+  /** Whether the model is to think before it answers. */
+  readonly thinks?: boolean;
   /** Whether a stream may leave the token counts out, as OpenAI's does unless it is asked for them. */
   readonly uncounted?: boolean;
 }
@@ -133,10 +137,14 @@ export const ASK = {
   chat: 'Remember the number 7.',
   look: 'What is in this picture?',
   form: 'Where is the Eiffel Tower?',
+  think: 'How many legs have two spiders?',
+  solve: 'Shall I take an umbrella to Paris?',
   one: 'What is the weather in Paris?',
   two: 'What is the weather in Paris, and what time is it?',
   limited: 'Be over your limit.',
   broken: 'Break down.',
+  fault: 'Begin, and then fail.',
+  torn: 'Begin, and then hang up.',
 } as const;
 export type Ask = keyof typeof ASK;
 
@@ -186,11 +194,17 @@ export const USAGE: Usage = { input: 40, cached: 16, written: 8, output: 25, rea
 const WEATHER = { name: 'get_weather', input: { city: 'Paris “Île”', days: 2 } };
 const TIME = { name: 'get_time', input: {} };
 
+/** What the model thinks, and its proof that it was the model that thought so. */
+const THOUGHTS = ['First I', ' count: "one",', ' two.'];
+export const SIGNATURE = 'EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds=';
+
 /** What the model says to a question, and to what the tools found. Pieces are how it is streamed. */
 interface Line {
   readonly pieces: readonly string[];
   readonly calls?: readonly Omit<Call, 'id'>[];
   readonly finish?: Finish;
+  readonly breaks?: Break;
+  readonly thoughts?: readonly string[];
 }
 const LINES: Readonly<Record<Exclude<Ask, 'limited' | 'broken'>, { first: Line; after?: Line }>> = {
   text: { first: { pieces: ['Good morning: "quoted", back\\slash,', ' new\nline, \u2028', ' and 😀.'] } },
@@ -199,6 +213,13 @@ const LINES: Readonly<Record<Exclude<Ask, 'limited' | 'broken'>, { first: Line; 
   chat: { first: { pieces: ['I will remember', ' it.'] }, after: { pieces: ['It was', ' 7.'] } },
   look: { first: { pieces: ['One', ' pixel.'] } },
   form: { first: { pieces: ['{"city":"Paris",', '"country":"France"}'] } },
+  fault: { first: { pieces: ['Bonjour', ' et', ' puis'], breaks: 'fault' } },
+  torn: { first: { pieces: ['Bonjour', ' et', ' puis'], breaks: 'torn' } },
+  think: { first: { pieces: ['Sixteen', ' legs.'], thoughts: THOUGHTS } },
+  solve: {
+    first: { pieces: [], calls: [WEATHER], thoughts: THOUGHTS },
+    after: { pieces: ['No umbrella', ' for Paris.'] },
+  },
   one: { first: { pieces: [], calls: [WEATHER] }, after: { pieces: ['Paris has 21 °C', ' and clear sky.'] } },
   two: {
     first: { pieces: ['Let me', ' look that up.'], calls: [WEATHER, TIME] },
@@ -206,9 +227,14 @@ const LINES: Readonly<Record<Exclude<Ask, 'limited' | 'broken'>, { first: Line; 
   },
 };
 
+/** How a stream breaks off after its first piece: with an error of the provider's, or without a word. */
+export type Break = 'fault' | 'torn';
+
 /** An answer together with how it is streamed. */
 export interface Scripted extends Answer {
   readonly pieces: readonly string[];
+  readonly thoughts: readonly string[];
+  readonly breaks?: Break | undefined;
   readonly usage: Usage;
 }
 
@@ -216,13 +242,16 @@ export interface Scripted extends Answer {
 export function scripted(ask: keyof typeof LINES, after: boolean, idOf: (index: number) => string): Scripted {
   const line = after ? LINES[ask].after : LINES[ask].first;
   if (line === undefined) throw new Error(`nothing is said after the tools of ${ask}`);
-  const { pieces, calls = [], finish } = line;
+  const { pieces, calls = [], finish, breaks, thoughts = [] } = line;
   return {
     text: pieces.join(''),
     pieces,
+    thinking: thoughts.join(''),
+    thoughts,
     calls: calls.map((call, index) => ({ ...call, id: idOf(index) })),
     finish: finish ?? (calls.length > 0 ? 'tool_calls' : 'stop'),
     usage: USAGE,
+    breaks,
   };
 }
 
@@ -233,7 +262,8 @@ export function reply(seen: Seen, idOf: (index: number) => string): Scripted {
   if (ask === undefined) throw new Refused(400, `the script has no question ${JSON.stringify(question)}`);
   if (ask === 'limited') throw new Refused(429, 'Rate limit reached, try again later.');
   if (ask === 'broken') throw new Refused(500, 'Something went wrong here.');
-  return scripted(ask, seen.turns.length > 1, idOf);
+  const answer = scripted(ask, seen.turns.length > 1, idOf);
+  return seen.thinks === true ? answer : { ...answer, thinking: '', thoughts: [] };
 }
 
 /** The parts that arguments are streamed in. */

@@ -4,7 +4,7 @@ import { createServer as createHttp1, type IncomingHttpHeaders } from 'node:http
 import { createServer as createHttp2 } from 'node:http2';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { reply, type Dialect, type Scripted, type Seen } from './script.js';
+import { reply, type Break, type Dialect, type Scripted, type Seen } from './script.js';
 import { Refused } from './shapes.js';
 
 /** The keys that the upstreams take. */
@@ -30,6 +30,7 @@ interface Outgoing {
   writeHead: (status: number, headers: Readonly<Record<string, string>>) => unknown;
   write: (chunk: Uint8Array) => boolean;
   end: (chunk: string) => unknown;
+  destroy: () => unknown;
   on: (event: 'close', listener: () => void) => unknown;
 }
 
@@ -59,6 +60,8 @@ export interface Provider {
   whole: (answer: Scripted, seen: Seen) => Whole;
   stream: (answer: Scripted, seen: Seen) => Streamed;
   refusal: (refused: Refused) => Whole;
+  /** What it sends in a stream when it cannot go on. */
+  fault: (message: string) => readonly (string | Uint8Array)[];
 }
 
 /** Longest wait for a client to have seen the first piece. Whoever needs longer holds streams back. */
@@ -150,7 +153,7 @@ export class Upstream {
     try {
       const seen = this.read(received);
       const answer = reply(seen, (index) => this.provider.idOf(index));
-      if (seen.stream) await this.sendStream(response, this.provider.stream(answer, seen));
+      if (seen.stream) await this.sendStream(response, this.provider.stream(answer, seen), answer.breaks);
       else sendWhole(response, 200, this.provider.whole(answer, seen));
     } catch (error) {
       const refused = error instanceof Refused ? error : new Refused(500, String(error));
@@ -169,7 +172,11 @@ export class Upstream {
     return seen;
   }
 
-  private async sendStream(response: Outgoing, { headers, frames }: Streamed): Promise<void> {
+  private async sendStream(
+    response: Outgoing,
+    { headers, frames }: Streamed,
+    breaks: Break | undefined,
+  ): Promise<void> {
     response.writeHead(200, headers);
     let isWhole = false;
     response.on('close', () => {
@@ -186,6 +193,12 @@ export class Upstream {
       if (isHeld || !bytes.includes(FIRST_PIECE)) continue;
       isHeld = true; // once: a last event may repeat all of the text
       await this.hold();
+      if (breaks === 'torn') return void response.destroy();
+      if (breaks === 'fault') {
+        for (const last of this.provider.fault('Overloaded, come back later.'))
+          response.write(Buffer.from(last));
+        break;
+      }
     }
     isWhole = true;
     response.end('');

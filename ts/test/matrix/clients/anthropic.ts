@@ -2,7 +2,14 @@
 
 import Anthropic from '@anthropic-ai/sdk';
 import type { Answer, Finish, Image, Tool } from '../script.js';
-import { present, type Client, type Conversation, type ErrorKind, type Setup } from './client.js';
+import {
+  present,
+  THINKING_TOKENS,
+  type Client,
+  type Conversation,
+  type ErrorKind,
+  type Setup,
+} from './client.js';
 
 const FINISHES: Readonly<Record<string, Finish>> = {
   end_turn: 'stop',
@@ -16,6 +23,7 @@ function answerOf({ content, stop_reason, usage }: Anthropic.Message): Answer {
   const cached = usage.cache_read_input_tokens ?? 0;
   const written = usage.cache_creation_input_tokens ?? 0;
   return {
+    thinking: content.map((block) => (block.type === 'thinking' ? block.thinking : '')).join(''),
     text: content.map((block) => (block.type === 'text' ? block.text : '')).join(''),
     calls: content.flatMap((block) =>
       block.type === 'tool_use'
@@ -52,6 +60,9 @@ function open(setup: Setup): Conversation {
       system,
       max_tokens: maxTokens ?? 1024,
       ...(stop !== undefined && { stop_sequences: [stop] }),
+      ...(setup.thinks === true && {
+        thinking: { type: 'enabled' as const, budget_tokens: THINKING_TOKENS },
+      }),
       ...(schema !== undefined && { output_config: { format: { type: 'json_schema' as const, schema } } }),
       ...(tools.length > 0 && {
         tools: tools.map(toolOf),

@@ -13,6 +13,7 @@ import {
   type ContentBlock,
   type ConverseStreamOutput,
   type Message,
+  type ReasoningContentBlockDelta,
   type StopReason,
   type TokenUsage,
   type ToolConfiguration,
@@ -23,6 +24,7 @@ import {
   inputOf,
   kindOfStatus,
   present,
+  THINKING_TOKENS,
   type Client,
   type Conversation,
   type ErrorKind,
@@ -50,6 +52,7 @@ function answerOf(
     cacheWriteInputTokens = 0,
   } = usage;
   return {
+    thinking: content.map(({ reasoningContent }) => reasoningContent?.reasoningText?.text ?? '').join(''),
     text: content.map(({ text }) => text ?? '').join(''),
     calls: content.flatMap(({ toolUse }) =>
       toolUse === undefined
@@ -78,6 +81,7 @@ class Collected {
   usage: TokenUsage | undefined;
   stopReason: StopReason | undefined;
   private text = '';
+  private thought: { readonly text: string; readonly signature: string } | undefined;
   private tool: { toolUseId: string | undefined; name: string | undefined; input: string } | undefined;
 
   constructor(private readonly onText: ((piece: string) => void) | undefined) {}
@@ -92,7 +96,8 @@ class Collected {
   }
 
   private addDelta({ contentBlockDelta }: ConverseStreamOutput): void {
-    const { text, toolUse } = contentBlockDelta?.delta ?? {};
+    const { text, toolUse, reasoningContent } = contentBlockDelta?.delta ?? {};
+    if (reasoningContent !== undefined) this.addThought(reasoningContent);
     if (text !== undefined) {
       this.text += text;
       this.onText?.(text);
@@ -103,14 +108,22 @@ class Collected {
     }
   }
 
+  private addThought({ text = '', signature = '' }: ReasoningContentBlockDelta): void {
+    const before = this.thought ?? { text: '', signature: '' };
+    this.thought = { text: before.text + text, signature: before.signature + signature };
+  }
+
   private endBlock(): void {
-    if (this.tool === undefined) this.content.push({ text: this.text });
+    if (this.thought !== undefined) {
+      this.content.push({ reasoningContent: { reasoningText: this.thought } });
+    } else if (this.tool === undefined) this.content.push({ text: this.text });
     else {
       const { toolUseId, name, input } = this.tool;
       const toolUse = { toolUseId, name, input: inputOf(input === '' ? '{}' : input) };
       this.content.push({ toolUse } as ContentBlock);
     }
     this.tool = undefined;
+    this.thought = undefined;
     this.text = '';
   }
 }
@@ -151,6 +164,9 @@ function open(setup: Setup): Conversation {
         ...present({ maxTokens, temperature }),
         ...(stop !== undefined && { stopSequences: [stop] }),
       },
+      ...(setup.thinks === true && {
+        additionalModelRequestFields: { thinking: { type: 'enabled', budget_tokens: THINKING_TOKENS } },
+      }),
       ...(schema !== undefined && {
         outputConfig: {
           textFormat: {

@@ -18,6 +18,8 @@ export interface Setup {
   readonly maxTokens?: number | undefined;
   readonly temperature?: number | undefined;
   readonly stop?: string | undefined;
+  /** Whether the model is to think before it answers, and show what. */
+  readonly thinks?: boolean;
   /** The JSON Schema that the answer has to follow. */
   readonly schema?: Readonly<Record<string, unknown>> | undefined;
   /** Is told of every piece of text that arrives. */
@@ -60,6 +62,9 @@ export function kindOfStatus(status: number | undefined): ErrorKind {
   if (status === 400 || status === 422) return 'request';
   return status !== undefined && status >= 500 ? 'server' : 'other';
 }
+
+/** How long a model may think, in tokens. */
+export const THINKING_TOKENS = 2048;
 
 /** Arguments as an object. */
 export function inputOf(json: string): Readonly<Record<string, unknown>> {

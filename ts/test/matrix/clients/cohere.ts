@@ -7,6 +7,7 @@ import {
   inputOf,
   kindOfStatus,
   present,
+  THINKING_TOKENS,
   type Client,
   type Conversation,
   type ErrorKind,
@@ -22,15 +23,20 @@ const FINISHES: Readonly<Record<string, Finish>> = {
 /** An answer, whole or as its events tell it. */
 class Collected {
   text = '';
+  thinking = '';
   plan = '';
   readonly calls: { id: string; name: string; json: string }[] = [];
   reason: string | undefined;
   usage: Cohere.Usage | undefined;
+  private error: string | undefined;
 
   constructor(private readonly onText?: (piece: string) => void) {}
 
   addWhole({ message, finishReason, usage }: Cohere.V2ChatResponse): void {
-    for (const part of message.content ?? []) this.text += part.type === 'text' ? part.text : '';
+    for (const part of message.content ?? []) {
+      if (part.type === 'text') this.text += part.text;
+      if (part.type === 'thinking') this.thinking += part.thinking;
+    }
     this.plan = message.toolPlan ?? '';
     for (const call of message.toolCalls ?? []) this.begin(call);
     this.reason = finishReason;
@@ -38,13 +44,19 @@ class Collected {
   }
 
   addEvent(event: Cohere.V2ChatStreamResponse): void {
-    if (event.type === 'content-delta') this.text += this.told(event.delta?.message?.content?.text);
+    if (event.type === 'content-delta') this.addContent(event.delta?.message?.content ?? {});
     if (event.type === 'tool-plan-delta') this.plan += this.told(event.delta?.message?.toolPlan);
     if (event.type === 'message-end') {
       this.reason = event.delta?.finishReason;
       this.usage = event.delta?.usage;
+      this.error = event.delta?.error;
     }
     this.addCall(event);
+  }
+
+  private addContent({ text, thinking = '' }: Cohere.ChatContentDeltaEventDeltaMessageContent): void {
+    this.text += this.told(text);
+    this.thinking += thinking;
   }
 
   private addCall(event: Cohere.V2ChatStreamResponse): void {
@@ -70,9 +82,10 @@ class Collected {
 
   answer(): Answer {
     const finish = FINISHES[this.reason ?? ''];
-    if (finish === undefined) throw new Error(`the answer ends with ${this.reason}`);
+    if (finish === undefined) throw new Error(`the answer ends with ${this.reason}: ${this.error}`);
     return {
       text: this.plan + this.text,
+      thinking: this.thinking,
       calls: this.calls.map(({ id, name, json }) => ({ id, name, input: inputOf(json) })),
       finish,
       usage: present({
@@ -89,9 +102,13 @@ class Collected {
       type: 'function' as const,
       function: { name, arguments: json },
     }));
+    const content = [
+      ...(this.thinking === '' ? [] : [{ type: 'thinking' as const, thinking: this.thinking }]),
+      ...(this.text === '' ? [] : [{ type: 'text' as const, text: this.text }]),
+    ];
     return {
       role: 'assistant',
-      ...(this.text !== '' && { content: this.text }),
+      ...(content.length > 0 && { content }),
       ...(this.plan !== '' && { toolPlan: this.plan }),
       ...(toolCalls.length > 0 && { toolCalls }),
     };
@@ -121,6 +138,9 @@ function open(setup: Setup): Conversation {
       messages,
       ...present({ maxTokens, temperature }),
       ...(stop !== undefined && { stopSequences: [stop] }),
+      ...(setup.thinks === true && {
+        thinking: { type: 'enabled' as const, tokenBudget: THINKING_TOKENS },
+      }),
       ...(schema !== undefined && {
         responseFormat: { type: 'json_object' as const, jsonSchema: schema as Record<string, unknown> },
       }),

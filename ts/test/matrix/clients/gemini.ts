@@ -13,6 +13,7 @@ import type { Answer, Call, Finish } from '../script.js';
 import {
   kindOfStatus,
   present,
+  THINKING_TOKENS,
   type Client,
   type Conversation,
   type ErrorKind,
@@ -52,6 +53,7 @@ class Collected {
     const thoughts = usage?.thoughtsTokenCount ?? 0;
     const candidates = usage?.candidatesTokenCount;
     return {
+      thinking: this.parts.map(({ text = '', thought }) => (thought === true ? text : '')).join(''),
       text: this.parts.map(({ text = '', thought }) => (thought === true ? '' : text)).join(''),
       calls: this.calls,
       finish: this.finish(),
@@ -83,6 +85,9 @@ function configOf(setup: Setup): GenerateContentConfig {
     systemInstruction: system,
     ...present({ maxOutputTokens: maxTokens, temperature, abortSignal: signal }),
     ...(stop !== undefined && { stopSequences: [stop] }),
+    ...(setup.thinks === true && {
+      thinkingConfig: { includeThoughts: true, thinkingBudget: THINKING_TOKENS },
+    }),
     ...(schema !== undefined && { responseMimeType: 'application/json', responseJsonSchema: schema }),
     ...(tools.length > 0 && {
       tools: [{ functionDeclarations }],

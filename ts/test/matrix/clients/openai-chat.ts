@@ -28,6 +28,11 @@ function usageOf(usage: OpenAI.CompletionUsage | undefined): Answer['usage'] {
   });
 }
 
+/** What others than OpenAI added for thoughts. */
+interface Thoughtful {
+  readonly reasoning_content?: string | null;
+}
+
 function answerOf({ choices, usage }: OpenAI.ChatCompletion): Answer {
   const choice = choices[0];
   if (choice === undefined || choices.length !== 1) throw new Error(`there are ${choices.length} choices`);
@@ -36,6 +41,7 @@ function answerOf({ choices, usage }: OpenAI.ChatCompletion): Answer {
   if (finish === undefined) throw new Error(`the answer ends with ${finish_reason}`);
   return {
     text: message.content ?? '',
+    thinking: (message as Thoughtful).reasoning_content ?? undefined,
     calls: (message.tool_calls ?? []).map((call) => {
       if (call.type !== 'function') throw new Error(`a call of the type ${call.type}`);
       return { id: call.id, name: call.function.name, input: inputOf(call.function.arguments) };
@@ -67,6 +73,7 @@ function open(setup: Setup): Conversation {
       model,
       messages,
       ...present({ max_completion_tokens: maxTokens, temperature, stop }),
+      ...(setup.thinks === true && { reasoning_effort: 'medium' as const }),
       ...(schema !== undefined && {
         response_format: {
           type: 'json_schema' as const,

@@ -21,7 +21,9 @@ function answerOf(response: Response): Answer {
       ? [{ id: item.call_id, name: item.name, input: inputOf(item.arguments) }]
       : [],
   );
+  const thoughts = output.flatMap((item) => (item.type === 'reasoning' ? item.summary : []));
   return {
+    thinking: thoughts.map((part) => part.text).join(''),
     text: texts.map((part) => (part.type === 'output_text' ? part.text : '')).join(''),
     calls,
     finish: finishOf(response, calls),
@@ -65,6 +67,10 @@ function open(setup: Setup): Conversation {
       instructions: system,
       store: false,
       ...present({ max_output_tokens: maxTokens, temperature }),
+      ...(setup.thinks === true && {
+        reasoning: { effort: 'medium' as const, summary: 'auto' as const },
+        include: ['reasoning.encrypted_content' as const],
+      }),
       ...(schema !== undefined && {
         text: { format: { type: 'json_schema' as const, name: 'place', schema, strict: true } },
       }),

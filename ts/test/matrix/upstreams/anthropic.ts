@@ -10,7 +10,7 @@ import {
   type Streamed,
   type Whole,
 } from '../server.js';
-import { fragments, Turns, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
+import { fragments, SIGNATURE, Turns, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
 import {
   anything,
   filled,
@@ -30,6 +30,8 @@ import {
   text,
   textOr,
 } from '../shapes.js';
+
+import { checkThinking, isThinking, thinking, type Thoughtful } from './claude-thinking.js';
 
 const OLD_VERSION = '2023-06-01';
 /** Since this one the API takes no sampling parameters. */
@@ -104,7 +106,7 @@ const body = record(
       { name: TOOL_NAME, disable_parallel_tool_use: flag },
     ),
     metadata: record({}, { user_id: nullable(text) }),
-    thinking: object,
+    thinking,
     output_config: record(
       {},
       {
@@ -126,6 +128,7 @@ function read(received: Received): Seen {
   checkVersion(request, received.headers['anthropic-version']);
   checkTools(request);
   checkMessages(request.messages);
+  checkThinking(thoughtful(request));
   return {
     model: request.model,
     stream: request.stream === true,
@@ -141,6 +144,7 @@ function read(received: Received): Seen {
     temperature: request.temperature,
     stop: request.stop_sequences ?? [],
     schema: request.output_config?.format?.schema,
+    thinks: isThinking(request.thinking),
   };
 }
 
@@ -204,6 +208,25 @@ function checkResults(path: string, open: readonly string[], blocks: readonly Bl
     refuse(path, '`tool_result` blocks must come first');
 }
 
+/** The request as far as thinking goes. */
+function thoughtful({ messages, temperature = 1, tool_choice, thinking, max_tokens }: Body): Thoughtful {
+  const blocks = messages.flatMap(({ content }) => blocksOf(content));
+  const last = blocksOf(messages.findLast(({ role }) => role === 'assistant')?.content ?? []);
+  const kinds: Readonly<Record<string, 'thought' | 'call'>> = {
+    thinking: 'thought',
+    redacted_thinking: 'thought',
+    tool_use: 'call',
+  };
+  return {
+    thinking,
+    maxTokens: max_tokens,
+    temperature,
+    isForced: tool_choice?.type === 'any' || tool_choice?.type === 'tool',
+    signatures: blocks.flatMap((block) => (block.type === 'thinking' ? [block.signature] : [])),
+    lastAnswer: last.map(({ type }) => kinds[type] ?? 'other'),
+  };
+}
+
 function checkPrefill(last: Message | undefined): void {
   if (last?.role !== 'assistant') return;
   const text = textOf(last.content);
@@ -260,8 +283,9 @@ function outputUsage({ output, reasoning }: Usage): object {
 
 const HEAD = { id: 'msg_scripted', type: 'message', role: 'assistant' };
 
-function whole({ text, calls, finish, usage }: Scripted, { model }: Seen): Whole {
+function whole({ text, thinking, calls, finish, usage }: Scripted, { model }: Seen): Whole {
   const content = [
+    ...(thinking ? [{ type: 'thinking', thinking, signature: SIGNATURE }] : []),
     ...(text === '' ? [] : [{ type: 'text', text }]),
     ...calls.map(({ id, name, input }) => ({ type: 'tool_use', id, name, input })),
   ];
@@ -288,14 +312,23 @@ function blockEvents(index: number, content_block: object, deltas: readonly obje
   ];
 }
 
-function stream({ pieces, calls, finish, usage }: Scripted, { model }: Seen): Streamed {
-  const before = pieces.length > 0 ? 1 : 0;
+function thoughtEvents(thoughts: readonly string[]): Event[] {
+  if (thoughts.length === 0) return [];
+  const deltas = thoughts.map((thinking) => ({ type: 'thinking_delta', thinking }));
+  const signed = { type: 'signature_delta', signature: SIGNATURE };
+  return blockEvents(0, { type: 'thinking', thinking: '', signature: '' }, [...deltas, signed]);
+}
+
+function stream({ pieces, thoughts, calls, finish, usage }: Scripted, { model }: Seen): Streamed {
+  const first = thoughts.length > 0 ? 1 : 0;
+  const before = first + (pieces.length > 0 ? 1 : 0);
   const texts = pieces.map((text) => ({ type: 'text_delta', text }));
   const started = { ...inputUsage(usage), output_tokens: 1, service_tier: 'standard' };
   const message = { ...HEAD, model, content: [], stop_reason: null, stop_sequence: null, usage: started };
   const events: Event[] = [
     { type: 'message_start', message },
-    ...(before === 0 ? [] : blockEvents(0, { type: 'text', text: '' }, texts)),
+    ...thoughtEvents(thoughts),
+    ...(texts.length === 0 ? [] : blockEvents(first, { type: 'text', text: '' }, texts)),
     { type: 'ping' },
     ...calls.flatMap(({ id, name, input }, index) =>
       blockEvents(
@@ -331,6 +364,11 @@ function refusal({ status, message }: Refused): Whole {
   };
 }
 
+function fault(message: string): string[] {
+  const error = { type: 'error', error: { type: 'overloaded_error', message }, request_id: 'req_scripted' };
+  return [`event: error\ndata: ${JSON.stringify(error)}\n\n`];
+}
+
 export const anthropic: Provider = {
   dialect: 'anthropic',
   base: '/v1',
@@ -340,4 +378,5 @@ export const anthropic: Provider = {
   whole,
   stream,
   refusal,
+  fault,
 };

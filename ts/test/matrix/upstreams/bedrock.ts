@@ -1,7 +1,7 @@
 /** Bedrock's Converse, as its API takes and answers it. */
 
 import { requireKey, bearer, type Provider, type Received, type Streamed, type Whole } from '../server.js';
-import { fragments, Turns, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
+import { fragments, SIGNATURE, Turns, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
 import {
   filled,
   flag,
@@ -18,13 +18,18 @@ import {
   text,
   union,
 } from '../shapes.js';
-import { eventMessage } from './event-stream.js';
+import { checkThinking, isThinking, thinking, type Thoughtful } from './claude-thinking.js';
+import { eventMessage, message as frame } from './event-stream.js';
 import { requireSignature } from './sigv4.js';
 
 const TOOL_NAME = matching(/^[a-zA-Z0-9_-]{1,64}$/);
 const CALL_ID = matching(/^[a-zA-Z0-9_-]{1,64}$/);
 const cachePoint = record({ type: oneOf('default') }, { ttl: text });
 const resultBlock = union({ text: filled, json: object, image: object, document: object }, {});
+const reasoningContent = union(
+  { reasoningText: record({ text }, { signature: text }), redactedContent: text },
+  {},
+);
 const block = union(
   {
     text: filled,
@@ -41,7 +46,7 @@ const block = union(
       { toolUseId: CALL_ID, content: list(resultBlock, 1) },
       { status: oneOf('success', 'error') },
     ),
-    reasoningContent: object,
+    reasoningContent,
     cachePoint,
   },
   {},
@@ -72,7 +77,10 @@ const body = record(
       { tools: list(union({ toolSpec, cachePoint }, {}), 1) },
       { toolChoice: union({ auto: object, any: object, tool: record({ name: TOOL_NAME }, {}) }, {}) },
     ),
-    additionalModelRequestFields: object,
+    additionalModelRequestFields: record(
+      {},
+      { thinking, anthropic_beta: list(text), top_k: integer(), output_config: object },
+    ),
     additionalModelResponseFieldPaths: list(text),
     guardrailConfig: object,
     performanceConfig: object,
@@ -94,6 +102,7 @@ function read(received: Received): Seen {
   else requireKey(bearer(received));
   const request = parse(body, received.body);
   checkMessages(request);
+  checkThinking(thoughtful(request));
   const { inferenceConfig = {}, system = [], toolConfig } = request;
   return {
     model: decodeURIComponent(encoded),
@@ -110,6 +119,7 @@ function read(received: Received): Seen {
     temperature: inferenceConfig.temperature,
     stop: inferenceConfig.stopSequences ?? [],
     schema: schemaOf(request),
+    thinks: isThinking(request.additionalModelRequestFields?.thinking),
   };
 }
 
@@ -133,6 +143,27 @@ function checkMessages({ messages, toolConfig }: Body): void {
     if (usesTools && toolConfig === undefined) refuse('toolConfig', 'must be defined where tools are used');
   }
   if (open.length > 0) refuse('messages', 'the last toolUse blocks have no toolResult');
+}
+
+/** The request as far as thinking goes. */
+function thoughtful(request: Body): Thoughtful {
+  const { messages, inferenceConfig, toolConfig, additionalModelRequestFields } = request;
+  const { maxTokens = 4096, temperature = 1 } = inferenceConfig ?? {};
+  const { content = [] } = messages.findLast(({ role }) => role === 'assistant') ?? {};
+  return {
+    thinking: additionalModelRequestFields?.thinking,
+    maxTokens,
+    temperature,
+    isForced: toolConfig?.toolChoice !== undefined && toolConfig.toolChoice.auto === undefined,
+    signatures: messages
+      .flatMap(({ content }) => content)
+      .flatMap(({ reasoningContent }) => reasoningContent?.reasoningText ?? [])
+      .map(({ signature }) => signature),
+    lastAnswer: content.map(({ reasoningContent, toolUse }) => {
+      if (reasoningContent !== undefined) return 'thought';
+      return toolUse === undefined ? 'other' : 'call';
+    }),
+  };
 }
 
 function turnsOf(messages: readonly Message[]): Seen['turns'] {
@@ -186,8 +217,10 @@ function usageOf({ input, cached, written, output }: Usage): object {
 
 const IDS = { 'x-amzn-requestid': '5f6f2b9e-7a53-4d5e-9d3c-1f2e3d4c5b6a' };
 
-function whole({ text, calls, finish, usage }: Scripted): Whole {
+function whole({ text, thinking, calls, finish, usage }: Scripted): Whole {
+  const thought = { reasoningText: { text: thinking, signature: SIGNATURE } };
   const content = [
+    ...(thinking ? [{ reasoningContent: thought }] : []),
     ...(text === '' ? [] : [{ text }]),
     ...calls.map(({ id, name, input }) => ({ toolUse: { toolUseId: id, name, input } })),
   ];
@@ -214,14 +247,23 @@ function deltas(contentBlockIndex: number, parts: readonly object[]): Buffer[] {
   ];
 }
 
-function stream({ pieces, calls, finish, usage }: Scripted): Streamed {
-  const before = pieces.length > 0 ? 1 : 0;
+function stream({ pieces, thoughts, calls, finish, usage }: Scripted): Streamed {
+  const first = thoughts.length > 0 ? 1 : 0;
+  const before = first + (pieces.length > 0 ? 1 : 0);
+  const thinking = [...thoughts.map((text) => ({ text })), { signature: SIGNATURE }];
   const texts = pieces.map((text) => ({ text }));
   return {
     headers: { ...IDS, 'content-type': 'application/vnd.amazon.eventstream' },
     frames: [
       padded('messageStart', { role: 'assistant' }),
-      ...(before === 0 ? [] : deltas(0, texts)), // text blocks do not start
+      // Only the blocks of tools have a start.
+      ...(first === 0
+        ? []
+        : deltas(
+            0,
+            thinking.map((delta) => ({ reasoningContent: delta })),
+          )),
+      ...(texts.length === 0 ? [] : deltas(first, texts)),
       ...calls.flatMap(({ id, name, input }, call) => {
         const contentBlockIndex = before + call;
         const start = { toolUse: { toolUseId: id, name } };
@@ -251,6 +293,15 @@ function refusal({ status, message, type }: Refused): Whole {
   return { headers: { ...IDS, 'x-amzn-errortype': name }, body: { message } };
 }
 
+function fault(text: string): Buffer[] {
+  const headers = {
+    ':exception-type': 'serviceUnavailableException',
+    ':content-type': 'application/json',
+    ':message-type': 'exception',
+  };
+  return [frame(headers, { message: text })];
+}
+
 export const bedrock: Provider = {
   dialect: 'bedrock',
   base: '',
@@ -260,4 +311,5 @@ export const bedrock: Provider = {
   whole,
   stream,
   refusal,
+  fault,
 };

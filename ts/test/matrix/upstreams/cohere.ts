@@ -122,6 +122,7 @@ function read(received: Received): Seen {
     temperature: request.temperature,
     stop: request.stop_sequences ?? [],
     schema: request.response_format?.json_schema,
+    thinks: request.thinking?.type === 'enabled',
   };
 }
 
@@ -209,26 +210,33 @@ function usageOf({ input, output, cached }: Usage): object {
 
 const ID = 'c14c80c3-18eb-4519-9460-6c92edd8cfb4';
 
-function whole({ text, calls, finish, usage }: Scripted): Whole {
+function whole({ text, thinking, calls, finish, usage }: Scripted): Whole {
   const tool_calls = calls.map(({ id, name, input }) => ({
     id,
     type: 'function',
     function: { name, arguments: JSON.stringify(input) },
   }));
-  const said = { ...(text !== '' && { content: [{ type: 'text', text }] }) };
+  const thoughts = thinking ? [{ type: 'thinking', thinking }] : [];
+  const texts = text === '' || calls.length > 0 ? [] : [{ type: 'text', text }];
+  const content = [...thoughts, ...texts];
   const planned = { ...(text !== '' && { tool_plan: text }), tool_calls };
-  const message = { role: 'assistant', ...(calls.length > 0 ? planned : said) };
+  const message = {
+    role: 'assistant',
+    ...(content.length > 0 && { content }),
+    ...(calls.length > 0 && planned),
+  };
   return { body: { id: ID, finish_reason: FINISH_REASONS[finish], message, usage: usageOf(usage) } };
 }
 
 type Event = Readonly<Record<string, unknown>> & { readonly type: string };
 
-function textEvents(pieces: readonly string[]): Event[] {
+function textEvents(kind: 'text' | 'thinking', pieces: readonly string[], index: number): Event[] {
+  if (pieces.length === 0) return [];
   const content = (content: object): object => ({ delta: { message: { content } } });
   return [
-    { type: 'content-start', index: 0, ...content({ type: 'text', text: '' }) },
-    ...pieces.map((text) => ({ type: 'content-delta', index: 0, ...content({ text }) })),
-    { type: 'content-end', index: 0 },
+    { type: 'content-start', index, ...content({ type: kind, [kind]: '' }) },
+    ...pieces.map((piece) => ({ type: 'content-delta', index, ...content({ [kind]: piece }) })),
+    { type: 'content-end', index },
   ];
 }
 
@@ -253,11 +261,13 @@ function callEvents({ pieces, calls }: Scripted): Event[] {
 }
 
 function stream(answer: Scripted): Streamed {
-  const { pieces, calls, finish, usage } = answer;
+  const { pieces, thoughts, calls, finish, usage } = answer;
+  const first = thoughts.length > 0 ? 1 : 0;
   const message = { role: 'assistant', content: [], tool_plan: '', tool_calls: [], citations: [] };
   const events: Event[] = [
     { type: 'message-start', id: ID, delta: { message } },
-    ...(calls.length > 0 ? callEvents(answer) : textEvents(pieces)),
+    ...textEvents('thinking', thoughts, 0),
+    ...(calls.length > 0 ? callEvents(answer) : textEvents('text', pieces, first)),
     { type: 'message-end', delta: { finish_reason: FINISH_REASONS[finish], usage: usageOf(usage) } },
   ];
   return {
@@ -270,6 +280,11 @@ function refusal({ message }: Refused): Whole {
   return { body: { id: ID, message } };
 }
 
+function fault(error: string): string[] {
+  const event = { type: 'message-end', delta: { finish_reason: 'ERROR', error } };
+  return [`event: message-end\ndata: ${JSON.stringify(event)}\n\n`];
+}
+
 export const cohere: Provider = {
   dialect: 'cohere',
   base: '',
@@ -279,4 +294,5 @@ export const cohere: Provider = {
   whole,
   stream,
   refusal,
+  fault,
 };

@@ -1,7 +1,7 @@
 /** Gemini's generateContent, as its API takes and answers it. */
 
 import { EVENTS, requireKey, type Provider, type Received, type Streamed, type Whole } from '../server.js';
-import { Turns, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
+import { SIGNATURE, Turns, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
 import {
   flag,
   integer,
@@ -104,7 +104,14 @@ const body = record(
         responseMimeType: text,
         responseSchema: schema,
         responseJsonSchema: object,
-        thinkingConfig: object,
+        thinkingConfig: record(
+          {},
+          {
+            includeThoughts: flag,
+            thinkingBudget: integer(-1, 32_768),
+            thinkingLevel: oneOf('MINIMAL', 'LOW', 'MEDIUM', 'HIGH'),
+          },
+        ),
       },
     ),
     tools: list(record({ functionDeclarations: list(declaration, 1) }, {})),
@@ -134,6 +141,7 @@ function read(received: Received): Seen {
     temperature: generationConfig.temperature,
     stop: generationConfig.stopSequences ?? [],
     schema: schemaOf(request),
+    thinks: generationConfig.thinkingConfig?.includeThoughts === true,
   };
 }
 
@@ -181,6 +189,9 @@ function checkTools({ tools = [], toolConfig }: Body): void {
   }
 }
 
+/** What Google says to send for calls that another model has made. */
+const NO_SIGNATURES = ['skip_thought_signature_validator', 'context_engineering_is_the_way_to_go'];
+
 function isModel({ role }: Content): boolean {
   return role === 'model';
 }
@@ -193,6 +204,10 @@ function checkContents(contents: readonly Content[]): void {
     if (isModel(content) !== (index % 2 === 1)) refuse(path, 'turns must alternate between user and model');
     for (const { text } of content.parts) if (text === '') refuse(path, 'parts must not be empty');
     checkResponses(path, calls, content);
+    for (const { thoughtSignature = SIGNATURE } of content.parts) {
+      if (![SIGNATURE, ...NO_SIGNATURES].includes(thoughtSignature))
+        refuse(path, 'corrupted thought signature');
+    }
     calls = content.parts.flatMap((part) => part.functionCall?.name ?? []);
     if (calls.length > 0 && !isModel(content)) refuse(path, 'only the model calls functions');
   }
@@ -288,17 +303,19 @@ function answered(
 function callParts({ calls }: Scripted): object[] {
   return calls.map(({ name, input }, index) => ({
     functionCall: { name, args: input },
-    ...(index === 0 && { thoughtSignature: 'c2NyaXB0ZWQ=' }),
+    ...(index === 0 && { thoughtSignature: SIGNATURE }),
   }));
 }
 
 function whole(answer: Scripted, seen: Seen): Whole {
-  const parts = [...(answer.text === '' ? [] : [{ text: answer.text }]), ...callParts(answer)];
+  const thoughts = answer.thinking ? [{ text: answer.thinking, thought: true }] : [];
+  const parts = [...thoughts, ...(answer.text === '' ? [] : [{ text: answer.text }]), ...callParts(answer)];
   return { body: answered(parts, FINISH_REASONS[answer.finish], seen, usageOf(answer.usage)) };
 }
 
 function stream(answer: Scripted, seen: Seen): Streamed {
   const steps = [
+    ...answer.thoughts.map((text) => [{ text, thought: true }]),
     ...answer.pieces.map((text) => [{ text }]),
     ...(answer.calls.length > 0 ? [callParts(answer)] : []),
   ];
@@ -325,6 +342,10 @@ function refusal({ status, message }: Refused): Whole {
   return { body: { error: { code: status, message, status: names[status] ?? 'INVALID_ARGUMENT' } } };
 }
 
+function fault(message: string): string[] {
+  return [`data: ${JSON.stringify({ error: { code: 503, message, status: 'UNAVAILABLE' } })}\r\n\r\n`];
+}
+
 export const gemini: Provider = {
   dialect: 'gemini',
   base: '/v1beta',
@@ -334,4 +355,5 @@ export const gemini: Provider = {
   whole,
   stream,
   refusal,
+  fault,
 };

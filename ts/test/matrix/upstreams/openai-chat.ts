@@ -100,7 +100,7 @@ const body = record(
       json_object: record({ type: text }, {}),
       json_schema: record({ type: oneOf('json_schema'), json_schema: format }, {}),
     }),
-    reasoning_effort: nullable(text),
+    reasoning_effort: nullable(oneOf('none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max')),
   },
 );
 type Body = ReturnType<typeof body>;
@@ -128,6 +128,7 @@ function read(received: Received): Seen {
     temperature: request.temperature,
     stop: typeof stop === 'string' ? [stop] : (stop ?? []),
     schema: schemaOf(request),
+    thinks: request.reasoning_effort !== undefined,
     uncounted: request.stream_options?.include_usage !== true,
   };
 }
@@ -289,6 +290,11 @@ function refusal({ status, message }: Refused): Whole {
   return { body: { error: { message, type, param: null, code } } };
 }
 
+function fault(message: string): string[] {
+  const error = { message, type: 'server_error', param: null, code: 'server_is_overloaded' };
+  return [`data: ${JSON.stringify({ error })}\n\n`];
+}
+
 export const openaiChat: Provider = {
   dialect: 'openai-chat',
   base: '/v1',
@@ -298,4 +304,5 @@ export const openaiChat: Provider = {
   whole,
   stream,
   refusal,
+  fault,
 };

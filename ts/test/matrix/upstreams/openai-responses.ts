@@ -10,7 +10,16 @@ import {
   type Streamed,
   type Whole,
 } from '../server.js';
-import { fragments, Turns, type Call, type Finish, type Scripted, type Seen, type Usage } from '../script.js';
+import {
+  fragments,
+  SIGNATURE,
+  Turns,
+  type Call,
+  type Finish,
+  type Scripted,
+  type Seen,
+  type Usage,
+} from '../script.js';
 import {
   anything,
   dataOf,
@@ -60,7 +69,13 @@ const found = record(
   { id: matching(/^fc/), status: text },
 );
 
+const thought = record(
+  { type: oneOf('reasoning'), summary: list(record({ type: oneOf('summary_text'), text }, {})) },
+  { id: matching(/^rs_/), encrypted_content: nullable(text), content: anything, status: nullable(text) },
+);
+
 type Item =
+  | { kind: 'thought'; thought: ReturnType<typeof thought> }
   | { kind: 'said'; said: ReturnType<typeof said> }
   | { kind: 'answered'; answered: ReturnType<typeof answered> }
   | { kind: 'called'; called: ReturnType<typeof called> }
@@ -68,6 +83,7 @@ type Item =
 
 const item: Shape<Item> = (value, path) => {
   const { type, role } = object(value, path);
+  if (type === 'reasoning') return { kind: 'thought', thought: thought(value, path) };
   if (type === 'function_call') return { kind: 'called', called: called(value, path) };
   if (type === 'function_call_output') return { kind: 'found', found: found(value, path) };
   if (role === 'assistant') return { kind: 'answered', answered: answered(value, path) };
@@ -96,7 +112,15 @@ const body = record(
     parallel_tool_calls: nullable(flag),
     store: nullable(flag),
     metadata: nullable(object),
-    reasoning: nullable(object),
+    reasoning: nullable(
+      record(
+        {},
+        {
+          effort: nullable(oneOf('none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max')),
+          summary: nullable(oneOf('auto', 'concise', 'detailed')),
+        },
+      ),
+    ),
     include: nullable(list(text)),
     text: record({}, { format, verbosity: nullable(text) }),
     user: text,
@@ -114,6 +138,11 @@ function read(received: Received): Seen {
   }
   const items = itemsOf(request);
   checkPairs(items);
+  for (const one of items) {
+    const proof = one.kind === 'thought' ? one.thought.encrypted_content : undefined;
+    if (proof !== undefined && proof !== SIGNATURE)
+      refuse('input', 'the encrypted content could not be verified');
+  }
   const { tools = [] } = request;
   return {
     model: request.model,
@@ -130,6 +159,7 @@ function read(received: Received): Seen {
     temperature: request.temperature,
     stop: [],
     schema: request.text?.format?.schema,
+    thinks: request.reasoning?.summary !== undefined,
   };
 }
 
@@ -215,9 +245,16 @@ function callItem({ id, name, input }: Call, status: string): object {
   return { id: `fc_${id}`, type: 'function_call', status, arguments: json, call_id: id, name };
 }
 
-function outputOf({ text, calls, finish }: Scripted): object[] {
+function thoughtItem({ thinking }: Scripted, status: string): object {
+  const summary = status === 'in_progress' ? [] : [{ type: 'summary_text', text: thinking }];
+  return { id: 'rs_scripted', type: 'reasoning', summary, encrypted_content: SIGNATURE };
+}
+
+function outputOf(answer: Scripted): object[] {
+  const { text, calls, finish, thoughts } = answer;
   const status = finish === 'length' ? 'incomplete' : 'completed';
   return [
+    ...(thoughts.length === 0 ? [] : [thoughtItem(answer, 'completed')]),
     ...(text === '' ? [] : [messageItem(text, status)]),
     ...calls.map((call) => callItem(call, 'completed')),
   ];
@@ -271,12 +308,26 @@ function ended(answer: Scripted, seen: Seen): object {
 
 type Event = Readonly<Record<string, unknown>> & { readonly type: string };
 
-function messageEvents({ text, pieces, finish }: Scripted): Event[] {
+function thoughtEvents(answer: Scripted): Event[] {
+  const { thoughts, thinking: text } = answer;
+  if (thoughts.length === 0) return [];
+  const at = { item_id: 'rs_scripted', output_index: 0, summary_index: 0 };
+  return [
+    { type: 'response.output_item.added', output_index: 0, item: thoughtItem(answer, 'in_progress') },
+    { type: 'response.reasoning_summary_part.added', ...at, part: { type: 'summary_text', text: '' } },
+    ...thoughts.map((delta) => ({ type: 'response.reasoning_summary_text.delta', ...at, delta })),
+    { type: 'response.reasoning_summary_text.done', ...at, text },
+    { type: 'response.reasoning_summary_part.done', ...at, part: { type: 'summary_text', text } },
+    { type: 'response.output_item.done', output_index: 0, item: thoughtItem(answer, 'completed') },
+  ];
+}
+
+function messageEvents({ text, pieces, finish }: Scripted, output_index: number): Event[] {
   if (text === '') return [];
-  const at = { item_id: MESSAGE_ID, output_index: 0, content_index: 0 };
+  const at = { item_id: MESSAGE_ID, output_index, content_index: 0 };
   const status = finish === 'length' ? 'incomplete' : 'completed';
   return [
-    { type: 'response.output_item.added', output_index: 0, item: messageItem('', 'in_progress') },
+    { type: 'response.output_item.added', output_index, item: messageItem('', 'in_progress') },
     { type: 'response.content_part.added', ...at, part: textPart('') },
     ...pieces.map((delta) => ({
       type: 'response.output_text.delta',
@@ -287,7 +338,7 @@ function messageEvents({ text, pieces, finish }: Scripted): Event[] {
     })),
     { type: 'response.output_text.done', ...at, text, logprobs: [] },
     { type: 'response.content_part.done', ...at, part: textPart(text) },
-    { type: 'response.output_item.done', output_index: 0, item: messageItem(text, status) },
+    { type: 'response.output_item.done', output_index, item: messageItem(text, status) },
   ];
 }
 
@@ -308,13 +359,15 @@ function callEvents(call: Call, output_index: number): Event[] {
 }
 
 function stream(answer: Scripted, seen: Seen): Streamed {
-  const before = answer.text === '' ? 0 : 1;
+  const first = answer.thoughts.length === 0 ? 0 : 1;
+  const before = first + (answer.text === '' ? 0 : 1);
   const response = responseOf(seen);
   const last = answer.finish === 'length' ? 'response.incomplete' : 'response.completed';
   const events: Event[] = [
     { type: 'response.created', response },
     { type: 'response.in_progress', response },
-    ...messageEvents(answer),
+    ...thoughtEvents(answer),
+    ...messageEvents(answer, first),
     ...answer.calls.flatMap((call, index) => callEvents(call, before + index)),
     { type: last, response: ended(answer, seen) },
   ];
@@ -331,6 +384,11 @@ function refusal(refused: Refused): Whole {
   return openaiChat.refusal(refused);
 }
 
+function fault(message: string): string[] {
+  const error = { type: 'error', code: 'server_is_overloaded', message, param: null, sequence_number: 99 };
+  return [`event: error\ndata: ${JSON.stringify(error)}\n\n`];
+}
+
 export const openaiResponses: Provider = {
   dialect: 'openai-responses',
   base: '/v1',
@@ -340,4 +398,5 @@ export const openaiResponses: Provider = {
   whole: (answer, seen) => ({ headers: { 'x-request-id': 'req_scripted' }, body: ended(answer, seen) }),
   stream,
   refusal,
+  fault,
 };

@@ -1,0 +1,48 @@
+/** What Claude demands of requests in which it thinks, at Anthropic and at Bedrock alike. */
+
+import { SIGNATURE } from '../script.js';
+import { integer, nullable, record, refuse, tagged, text } from '../shapes.js';
+
+export const thinking = tagged('type', {
+  enabled: record({ type: text, budget_tokens: integer(1024) }, { display: text }),
+  adaptive: record({ type: text }, { display: nullable(text) }),
+  disabled: record({ type: text }, {}),
+});
+export type Thinking = ReturnType<typeof thinking> | undefined;
+
+/** A request as far as thinking goes. */
+export interface Thoughtful {
+  readonly thinking: Thinking;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  /** Whether a tool has to be called. */
+  readonly isForced: boolean;
+  /** The proofs of all earlier thoughts. */
+  readonly signatures: readonly (string | undefined)[];
+  /** What the blocks of the last answer are, in order. */
+  readonly lastAnswer: readonly ('thought' | 'call' | 'other')[];
+}
+
+export function isThinking(thinking: Thinking): boolean {
+  return thinking !== undefined && thinking.type !== 'disabled';
+}
+
+/** A model that thinks is told what it thought before its calls, and takes nothing else for that. */
+export function checkThinking(request: Thoughtful): void {
+  if (request.signatures.some((signature) => signature !== SIGNATURE)) {
+    refuse('messages', 'invalid `signature` in `thinking` block');
+  }
+  if (!isThinking(request.thinking)) return;
+  checkParameters(request);
+  if (request.lastAnswer.includes('call') && request.lastAnswer[0] !== 'thought') {
+    refuse('messages', 'expected `thinking` before `tool_use` in the last answer');
+  }
+}
+
+function checkParameters({ thinking, maxTokens, temperature, isForced }: Thoughtful): void {
+  if (thinking !== undefined && 'budget_tokens' in thinking && thinking.budget_tokens >= maxTokens) {
+    refuse('max_tokens', 'must be greater than `thinking.budget_tokens`');
+  }
+  if (temperature !== 1) refuse('temperature', 'may only be set to 1 when thinking is enabled');
+  if (isForced) refuse('thinking', 'may not be enabled when tool_choice forces tool use');
+}
