@@ -232,6 +232,22 @@ class Cell {
     this.lastSeen([asked, called, saying('user', '', { results })], TOOLS);
   }
 
+  /** A tool is called whose name the provider's dialect does not take, and answered under its own name. */
+  async odd(streamed: boolean): Promise<void> {
+    const { oddName: name } = this.client;
+    if (name === undefined) return;
+    const tools = TOOLS.map((tool, index) => (index === 0 ? { ...tool, name } : tool)).reverse();
+    const conversation = this.open({ streamed, tools });
+    const { calls } = await conversation.say(ASK.odd);
+    this.expect(
+      'the names of the calls',
+      calls.map((call) => call.name),
+      [name],
+    );
+    const found = calls.map(({ id }) => ({ id, text: 'done' }));
+    this.expect('the text', (await conversation.tell(found)).text, this.says('odd', true).text);
+  }
+
   private says(ask: Exclude<Ask, 'limited' | 'broken'>, after = false): Scripted {
     return scripted(ask, after, (index) => this.upstream.provider.idOf(index));
   }
@@ -333,6 +349,8 @@ export async function runCell(client: Client, upstream: Upstream, target: Target
       two: () => cell.tools('two', false),
       'one, streamed': () => cell.tools('one', true),
       'two, streamed': () => cell.tools('two', true),
+      'odd name': () => cell.odd(false),
+      'odd name, streamed': () => cell.odd(true),
       solve: () => cell.solve(false),
       'solve, streamed': () => cell.solve(true),
     }),

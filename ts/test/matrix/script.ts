@@ -141,6 +141,7 @@ export const ASK = {
   solve: 'Shall I take an umbrella to Paris?',
   one: 'What is the weather in Paris?',
   two: 'What is the weather in Paris, and what time is it?',
+  odd: 'Use the tool with the odd name.',
   limited: 'Be over your limit.',
   broken: 'Break down.',
   fault: 'Begin, and then fail.',
@@ -192,6 +193,8 @@ export const RESULTS: Readonly<Record<string, string>> = {
 export const USAGE: Usage = { input: 40, cached: 16, written: 8, output: 25, reasoning: 10 };
 
 const WEATHER = { name: 'get_weather', input: { city: 'Paris “Île”', days: 2 } };
+/** Stands for the name of the last tool, whatever it is on its way called. */
+export const WHATEVER = '*';
 const TIME = { name: 'get_time', input: {} };
 
 /** What the model thinks, and its proof that it was the model that thought so. */
@@ -219,6 +222,10 @@ const LINES: Readonly<Record<Exclude<Ask, 'limited' | 'broken'>, { first: Line; 
   solve: {
     first: { pieces: [], calls: [WEATHER], thoughts: THOUGHTS },
     after: { pieces: ['No umbrella', ' for Paris.'] },
+  },
+  odd: {
+    first: { pieces: [], calls: [{ name: WHATEVER, input: { city: 'Paris' } }] },
+    after: { pieces: ['It', ' worked.'] },
   },
   one: { first: { pieces: [], calls: [WEATHER] }, after: { pieces: ['Paris has 21 °C', ' and clear sky.'] } },
   two: {
@@ -262,8 +269,10 @@ export function reply(seen: Seen, idOf: (index: number) => string): Scripted {
   if (ask === undefined) throw new Refused(400, `the script has no question ${JSON.stringify(question)}`);
   if (ask === 'limited') throw new Refused(429, 'Rate limit reached, try again later.');
   if (ask === 'broken') throw new Refused(500, 'Something went wrong here.');
-  const answer = scripted(ask, seen.turns.length > 1, idOf);
-  return seen.thinks === true ? answer : { ...answer, thinking: '', thoughts: [] };
+  const said = scripted(ask, seen.turns.length > 1, idOf);
+  const name = seen.tools.at(-1)?.name ?? '';
+  const calls = said.calls.map((call) => (call.name === WHATEVER ? { ...call, name } : call));
+  return { ...said, calls, ...(seen.thinks !== true && { thinking: '', thoughts: [] }) };
 }
 
 /** The parts that arguments are streamed in. */

@@ -111,6 +111,7 @@ export const anthropic: Client = {
   hasTemperature: false, // the API it speaks takes none
   hasStop: true,
   needsLimit: true,
+  oddName: `a_tool_with_a_long_name_${'x'.repeat(100)}`,
   open,
   kindOf,
 };

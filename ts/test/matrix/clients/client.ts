@@ -49,6 +49,8 @@ export interface Client {
   readonly hasStop: boolean;
   /** Whether its dialect cannot do without a limit on the answer. */
   readonly needsLimit: boolean;
+  /** A name of a tool that other dialects do not take: of other letters, or longer. */
+  readonly oddName?: string;
   open: (setup: Setup) => Conversation;
   /** Goes by the SDK's own classes, and by the status where it has none. */
   kindOf: (error: unknown) => ErrorKind;

@@ -147,6 +147,7 @@ export const gemini: Client = {
   hasTemperature: true,
   hasStop: true,
   needsLimit: false,
+  oddName: 'files.read:all-of-them',
   open,
   kindOf,
 };
