@@ -59,14 +59,15 @@ pub(super) fn has_tool_blocks(messages: &[Message<'_>]) -> bool {
     messages.iter().any(|message| message.parts.iter().any(is_tool))
 }
 
-/// Whether the conversation ends with results of tools whose calls come without the thoughts that led to them.
+/// Whether the conversation ends with results of tools, and what the user says besides, and their calls come without the
+/// thoughts that led to them.
 pub(super) fn open_calls_are_unproven(request: &ChatRequest<'_>) -> bool {
-    let ends_with_results = request
-        .messages
-        .last()
-        .is_some_and(|last| last.parts.iter().any(|part| matches!(part.kind, PartKind::ToolResult(_))));
-    let answer = request.messages.iter().rev().find(|message| message.role == Role::Assistant);
-    ends_with_results && !answer.is_some_and(|answer| answer.parts.iter().any(is_proven))
+    let messages = &request.messages;
+    let answer = messages.iter().rposition(|message| message.role == Role::Assistant);
+    let after = &messages[answer.map_or(0, |at| at + 1)..];
+    let is_result = |part: &Part<'_>| matches!(part.kind, PartKind::ToolResult(_));
+    after.iter().any(|message| message.parts.iter().any(is_result))
+        && !answer.is_some_and(|at| messages[at].parts.iter().any(is_proven))
 }
 
 /// Whether it is a thought of Claude's, by how its signature begins: with the tag of a protobuf's second field, which in

@@ -129,7 +129,7 @@ impl Thinking {
         match family {
             Family::Claude if reasoning.is_off() => return if adaptive { Self::Off } else { Self::Unsaid },
             Family::Claude if forced => {}
-            Family::Claude if adaptive || (reasoning.dynamic && reasoning.budget.is_none()) => {
+            Family::Claude if adaptive => {
                 let effort = reasoning.effort.or(reasoning.budget.map(Effort::of_budget));
                 return Self::Adaptive(effort, reasoning.show);
             }
