@@ -25,6 +25,8 @@ export interface Tool {
   readonly description: string;
   /** JSON Schema. */
   readonly schema: Readonly<Record<string, unknown>>;
+  /** Whether it is called with free text, for which the schema stands as that of an object with this text. */
+  readonly isFree?: boolean;
 }
 
 /** A call the model makes. */
@@ -142,6 +144,7 @@ export const ASK = {
   one: 'What is the weather in Paris?',
   two: 'What is the weather in Paris, and what time is it?',
   odd: 'Use the tool with the odd name.',
+  patch: 'Add a line to the notes.',
   limited: 'Be over your limit.',
   broken: 'Break down.',
   fault: 'Begin, and then fail.',
@@ -193,6 +196,9 @@ export const RESULTS: Readonly<Record<string, string>> = {
 export const USAGE: Usage = { input: 40, cached: 16, written: 8, output: 25, reasoning: 10 };
 
 const WEATHER = { name: 'get_weather', input: { city: 'Paris “Île”', days: 2 } };
+/** What a tool of free text is called with. */
+export const PATCH = '*** Begin Patch\n*** Update File: notes.md\n+a "line"\n*** End Patch\n';
+
 /** Stands for the name of the last tool, whatever it is on its way called. */
 export const WHATEVER = '*';
 const TIME = { name: 'get_time', input: {} };
@@ -226,6 +232,10 @@ const LINES: Readonly<Record<Exclude<Ask, 'limited' | 'broken'>, { first: Line; 
   odd: {
     first: { pieces: [], calls: [{ name: WHATEVER, input: { city: 'Paris' } }] },
     after: { pieces: ['It', ' worked.'] },
+  },
+  patch: {
+    first: { pieces: ['I will add it.'], calls: [{ name: 'apply_patch', input: { input: PATCH } }] },
+    after: { pieces: ['It is', ' there now.'] },
   },
   one: { first: { pieces: [], calls: [WEATHER] }, after: { pieces: ['Paris has 21 °C', ' and clear sky.'] } },
   two: {

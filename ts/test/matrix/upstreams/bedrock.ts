@@ -148,7 +148,7 @@ function checkMessages({ messages, toolConfig }: Body): void {
 /** The request as far as thinking goes. */
 function thoughtful(request: Body): Thoughtful {
   const { messages, inferenceConfig, toolConfig, additionalModelRequestFields } = request;
-  const { maxTokens = 4096, temperature = 1 } = inferenceConfig ?? {};
+  const { maxTokens = 64_000, temperature = 1 } = inferenceConfig ?? {};
   const { content = [] } = messages.findLast(({ role }) => role === 'assistant') ?? {};
   return {
     thinking: additionalModelRequestFields?.thinking,

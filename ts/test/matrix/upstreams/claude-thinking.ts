@@ -33,6 +33,8 @@ export function checkThinking(request: Thoughtful): void {
     refuse('messages', 'invalid `signature` in `thinking` block');
   }
   if (!isThinking(request.thinking)) return;
+  if (request.thinking?.type === 'adaptive')
+    refuse('thinking', 'adaptive thinking is not supported on this model');
   checkParameters(request);
   if (request.lastAnswer.includes('call') && request.lastAnswer[0] !== 'thought') {
     refuse('messages', 'expected `thinking` before `tool_use` in the last answer');

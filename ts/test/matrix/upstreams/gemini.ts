@@ -201,7 +201,13 @@ function checkContents(contents: readonly Content[]): void {
   let calls: readonly string[] = [];
   for (const [index, content] of contents.entries()) {
     const path = `contents[${index}]`;
-    if (isModel(content) !== (index % 2 === 1)) refuse(path, 'turns must alternate between user and model');
+    const before = contents[index - 1];
+    // What is said besides responses has to be a content of its own.
+    const isBeside = before?.parts.some(({ functionResponse }) => functionResponse !== undefined) ?? false;
+    const wanted = before === undefined ? false : !isModel(before);
+    if (isModel(content) !== wanted && !(isBeside && !isModel(content))) {
+      refuse(path, 'turns must alternate between user and model');
+    }
     for (const { text } of content.parts) if (text === '') refuse(path, 'parts must not be empty');
     checkResponses(path, calls, content);
     for (const { thoughtSignature = SIGNATURE } of content.parts) {

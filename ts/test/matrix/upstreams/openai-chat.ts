@@ -10,7 +10,7 @@ import {
   type Streamed,
   type Whole,
 } from '../server.js';
-import { fragments, Turns, type Scripted, type Seen, type Usage } from '../script.js';
+import { fragments, Turns, type Call, type Scripted, type Seen, type Tool, type Usage } from '../script.js';
 import {
   anything,
   dataOf,
@@ -39,14 +39,14 @@ const userPart = tagged('type', {
   image_url: record({ type: text, image_url: record({ url: filled }, { detail: text }) }, {}),
   file: record({ type: text, file: object }, {}),
 });
-const toolCall = record(
-  {
-    id: filled,
-    type: oneOf('function'),
-    function: record({ name: TOOL_NAME, arguments: text }, { parsed_arguments: anything }),
-  },
-  {},
-);
+const called = record({ name: TOOL_NAME, arguments: text }, { parsed_arguments: anything });
+const toolCall = tagged('type', {
+  function: record({ id: filled, type: oneOf('function'), function: called }, {}),
+  custom: record(
+    { id: filled, type: oneOf('custom'), custom: record({ name: TOOL_NAME, input: text }, {}) },
+    {},
+  ),
+});
 const textContent = textOr(list(textPart, 1));
 const message = tagged('role', {
   system: record({ role: oneOf('system'), content: textContent }, { name: text }),
@@ -67,13 +67,15 @@ const message = tagged('role', {
 });
 type Message = ReturnType<typeof message>;
 
-const tool = record(
-  {
-    type: oneOf('function'),
-    function: record({ name: TOOL_NAME }, { description: text, parameters: object, strict: nullable(flag) }),
-  },
-  {},
+const declared = record(
+  { name: TOOL_NAME },
+  { description: text, parameters: object, strict: nullable(flag) },
 );
+const free = record({ name: TOOL_NAME }, { description: text, format: object });
+const tool = tagged('type', {
+  function: record({ type: oneOf('function'), function: declared }, {}),
+  custom: record({ type: oneOf('custom'), custom: free }, {}),
+});
 const format = record(
   { name: matching(/^[a-zA-Z0-9_-]{1,64}$/), schema: object },
   { description: text, strict: nullable(flag) },
@@ -93,6 +95,10 @@ const body = record(
     tool_choice: textOr(object, oneOf('auto', 'required', 'none')),
     parallel_tool_calls: flag,
     user: text,
+    verbosity: nullable(oneOf('low', 'medium', 'high')),
+    prompt_cache_key: text,
+    safety_identifier: text,
+    service_tier: nullable(text),
     store: nullable(flag),
     metadata: nullable(object),
     response_format: tagged('type', {
@@ -118,11 +124,7 @@ function read(received: Received): Seen {
     stream: request.stream === true,
     system: instructions.map((message) => textOf(message.content)).join('\n'),
     turns: turnsOf(messages),
-    tools: tools.map(({ function: { name, description = '', parameters = {} } }) => ({
-      name,
-      description,
-      schema: parameters,
-    })),
+    tools: tools.map(toolOf),
     choice: choiceOf(request),
     maxTokens: request.max_completion_tokens ?? request.max_tokens,
     temperature: request.temperature,
@@ -131,6 +133,15 @@ function read(received: Received): Seen {
     thinks: request.reasoning_effort !== undefined,
     uncounted: request.stream_options?.include_usage !== true,
   };
+}
+
+function toolOf(one: ReturnType<typeof tool>): Tool {
+  if ('custom' in one) {
+    const { name, description = '' } = one.custom;
+    return { name, description, schema: {}, isFree: true };
+  }
+  const { name, description = '', parameters = {} } = one.function;
+  return { name, description, schema: parameters };
 }
 
 function checkParameters(request: Body): void {
@@ -191,11 +202,15 @@ function turnsOf(messages: readonly Message[]): Seen['turns'] {
     if (message.role !== 'assistant') continue;
     const turn = turns.of('assistant');
     turn.text += textOf(message.content);
-    for (const { id, function: called } of message.tool_calls ?? []) {
-      turn.calls.push({ id, name: called.name, input: object(JSON.parse(called.arguments), 'arguments') });
-    }
+    turn.calls.push(...(message.tool_calls ?? []).map(callOf));
   }
   return turns.all;
+}
+
+function callOf(one: ReturnType<typeof toolCall>): Call {
+  if ('custom' in one) return { id: one.id, name: one.custom.name, input: { input: one.custom.input } };
+  const { name, arguments: json } = one.function;
+  return { id: one.id, name, input: object(JSON.parse(json), 'arguments') };
 }
 
 function schemaOf({ response_format }: Body): Seen['schema'] {
@@ -225,12 +240,17 @@ function usageOf({ input, output, cached, written, reasoning }: Usage): object {
 
 const CREATED = 1_780_000_000;
 
-function whole({ text, calls, finish, usage }: Scripted, { model }: Seen): Whole {
-  const tool_calls = calls.map(({ id, name, input }) => ({
-    id,
-    type: 'function',
-    function: { name, arguments: JSON.stringify(input) },
-  }));
+function isFree({ tools }: Seen, name: string): boolean {
+  return tools.some((tool) => tool.name === name && tool.isFree === true);
+}
+
+function whole({ text, calls, finish, usage }: Scripted, seen: Seen): Whole {
+  const { model } = seen;
+  const tool_calls = calls.map(({ id, name, input }) =>
+    isFree(seen, name)
+      ? { id, type: 'custom', custom: { name, input: input['input'] } }
+      : { id, type: 'function', function: { name, arguments: JSON.stringify(input) } },
+  );
   const message = {
     role: 'assistant',
     content: text === '' ? null : text,
@@ -253,7 +273,8 @@ function whole({ text, calls, finish, usage }: Scripted, { model }: Seen): Whole
   };
 }
 
-function stream({ pieces, calls, finish, usage }: Scripted, { model, uncounted }: Seen): Streamed {
+function stream({ pieces, calls, finish, usage }: Scripted, seen: Seen): Streamed {
+  const { model, uncounted } = seen;
   const chunk = (choices: object[], counts: object | null): string => {
     const head = { id: 'chatcmpl-scripted', object: 'chat.completion.chunk', created: CREATED, model };
     const rest = { service_tier: 'default', system_fingerprint: 'fp_scripted', choices };
@@ -262,10 +283,21 @@ function stream({ pieces, calls, finish, usage }: Scripted, { model, uncounted }
   const delta = (delta: object, finish_reason: string | null = null): string =>
     chunk([{ index: 0, delta, logprobs: null, finish_reason }], null);
   const first = { role: 'assistant', content: pieces.length > 0 ? '' : null, refusal: null };
-  const tools = calls.flatMap(({ id, name, input }, index) => [
-    delta({ tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' } }] }),
-    ...fragments(input).map((part) => delta({ tool_calls: [{ index, function: { arguments: part } }] })),
-  ]);
+  const tools = calls.flatMap(({ id, name, input }, index) => {
+    if (isFree(seen, name)) {
+      const text = String(input['input']);
+      return [
+        delta({ tool_calls: [{ index, id, type: 'custom', custom: { name, input: '' } }] }),
+        ...[text.slice(0, 5), text.slice(5)].map((part) =>
+          delta({ tool_calls: [{ index, custom: { input: part } }] }),
+        ),
+      ];
+    }
+    return [
+      delta({ tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' } }] }),
+      ...fragments(input).map((part) => delta({ tool_calls: [{ index, function: { arguments: part } }] })),
+    ];
+  });
   return {
     headers: EVENTS,
     frames: [
