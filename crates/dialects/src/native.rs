@@ -36,8 +36,12 @@ pub fn model_name<'a>(
     }
 }
 
-/// The body to send upstream: as it is, but for the model's name, a JSON string with its quotes.
+/// The body to send upstream: as it is, but for the model's name, a JSON string with its quotes; where the body has no
+/// model, the member to begin with, as `"model":"NAME",`.
 #[must_use]
 pub fn with_model<'a>(body: &'a [u8], model: Option<Span>, name: Option<&'a str>) -> Pieces<'a> {
-    Pieces::replacing(body, model.zip(name))
+    match (model, name) {
+        (None, Some(member)) => Pieces::beginning_with(body, member),
+        _ => Pieces::replacing(body, model.zip(name)),
+    }
 }

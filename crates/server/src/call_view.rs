@@ -30,9 +30,7 @@ pub(crate) fn inspect(route: Route, body: &[u8], in_path: bool) -> Result<View, 
     view.n = view.n.max(1);
     view.stream |=
         matches!(route, Route::StreamGenerateContent | Route::ConverseStream | Route::InvokeStream);
-    if in_path {
-        view.model = None;
-    } else {
+    if !in_path {
         model_name(body, view.model, &mut [0; MAX_MODEL_BYTES])?;
     }
     Ok(View::Native(view))
@@ -44,6 +42,14 @@ impl View {
         match self {
             Self::Openai(view) => view.model(body, scratch),
             Self::Native(view) => model_name(body, view.model, scratch).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the body names the model.
+    pub(crate) fn names_model(&self) -> bool {
+        match self {
+            Self::Openai(view) => view.names_model(),
+            Self::Native(view) => view.model.is_some(),
         }
     }
 
@@ -77,7 +83,8 @@ impl View {
         }
     }
 
-    /// The body to send to a provider of the same dialect. `model` is its name there as a JSON string with quotes.
+    /// The body to send to a provider of the same dialect. `model` is its name there as a JSON string with quotes, or a
+    /// member with a comma where the body names none.
     pub(crate) fn splices<'a>(
         &self,
         body: &'a [u8],

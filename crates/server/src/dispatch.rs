@@ -217,7 +217,8 @@ async fn send_and_await<A: Answer>(
     outbound::write_name(x, call, target, head);
     let to = Egress { target, provider, credential, head, outbound };
     let (name, request) = (x.name.as_str(), &*x.request);
-    let pieces = outbound::body(request, &x.rare.translated, name, call, &to);
+    let in_path = !x.rare.path_model.is_empty();
+    let pieces = outbound::body(request, &x.rare.translated, name, in_path, call, &to);
     let instance = &x.worker.shared.instance;
     outbound::render_head(x.egress, name, &pieces, x.head, &request.bytes, instance, &to);
     let mut slices = [IoSlice::new(&[]); MAX_SLICES];

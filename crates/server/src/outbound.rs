@@ -172,11 +172,12 @@ pub(crate) fn upstream_model<'m, A>(
 }
 
 /// Puts the model's name at the target into [`Exchange::name`], in the form in which it is sent: escaped for a path, or as a
-/// JSON string where a wildcard's star names it.
+/// JSON string where a wildcard's star or the client's path names it.
 pub(crate) fn write_name<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, target: &TargetPlan, head: &Head) {
     let mut scratch = [0; MAX_MODEL_BYTES];
     let is_star = target.upstream_name == UpstreamName::Star;
-    if !head.names_model() && !is_star {
+    let in_path = !x.rare.path_model.is_empty();
+    if !head.names_model() && !is_star && !in_path {
         return;
     }
     let name = match &target.fixed_name {
@@ -186,14 +187,24 @@ pub(crate) fn write_name<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, target:
             if is_star { call.model.star_of(asked) } else { asked }
         }
     };
-    if head.names_model() { percent_encode_into(x.name, name) } else { quote_into(x.name, name) }
+    if head.names_model() {
+        percent_encode_into(x.name, name);
+        return;
+    }
+    quote_into(x.name, name);
+    if in_path && !call.view.names_model() {
+        // As Azure's clients leave it out of their bodies.
+        x.name.insert_str(0, "\"model\":");
+        x.name.push(',');
+    }
 }
 
-/// The body to send. `name` is what [`write_name`] wrote.
+/// The body to send. `name` is what [`write_name`] wrote; `in_path` says that the client's path names the model.
 pub(crate) fn body<'b>(
     request: &'b Request,
     translated: &'b [u8],
     name: &'b str,
+    in_path: bool,
     call: Call<'_>,
     to: &Egress<'b>,
 ) -> Pieces<'b> {
@@ -202,6 +213,7 @@ pub(crate) fn body<'b>(
     }
     let model = match &to.target.upstream_name {
         _ if to.head.names_model() => None,
+        _ if in_path => Some(name),
         UpstreamName::AsSent => None,
         UpstreamName::Fixed(quoted) => Some(&**quoted),
         UpstreamName::Star => Some(name),

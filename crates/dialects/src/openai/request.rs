@@ -34,6 +34,14 @@ pub struct RequestView {
     pub(super) usage_option: UsageOption,
 }
 
+impl RequestView {
+    /// Whether the body names the model.
+    #[must_use]
+    pub fn names_model(&self) -> bool {
+        self.model.is_some()
+    }
+}
+
 /// What it takes to have `stream_options.include_usage` set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UsageOption {

@@ -42,6 +42,11 @@ impl<'a> Pieces<'a> {
         cut(body, [replaced.map(splice), None])
     }
 
+    /// A body with a first member more, written with its comma.
+    pub(crate) fn beginning_with(body: &'a [u8], member: &'a str) -> Self {
+        cut(body, [Some(first_member(body, member)), None])
+    }
+
     /// A body that is one piece.
     #[must_use]
     pub fn whole(body: &'a [u8]) -> Self {
@@ -74,7 +79,8 @@ impl RequestView {
     }
 
     /// The body to send upstream. `upstream_model` is the name to put in place of the client's, as a JSON string with
-    /// its quotes (see [`crate::json::json_escaped`]); with `force_usage` the provider of a stream is asked for usage
+    /// its quotes (see [`crate::json::json_escaped`]); where the body has no model it is the member to begin with, as
+    /// `"model":"NAME",`. With `force_usage` the provider of a stream is asked for usage
     /// whether the client did or not. `body` is the one that was inspected.
     #[must_use]
     pub fn splices<'a>(
@@ -83,10 +89,9 @@ impl RequestView {
         upstream_model: Option<&'a str>,
         force_usage: bool,
     ) -> Pieces<'a> {
-        let model = self.model.zip(upstream_model).map(|(model, name)| Splice {
-            start: model.start,
-            end: model.end,
-            with: name.as_bytes(),
+        let model = upstream_model.map(|name| match self.model {
+            Some(model) => Splice { start: model.start, end: model.end, with: name.as_bytes() },
+            None => first_member(body, name),
         });
         let usage = if force_usage && self.stream { self.usage_option.splice() } else { None };
         match (usage, model) {
@@ -107,6 +112,13 @@ impl UsageOption {
         };
         Some(Splice { start, end, with })
     }
+}
+
+/// Inserts a member in front of all others; there are others in every body that is accepted.
+fn first_member<'a>(body: &[u8], member: &'a str) -> Splice<'a> {
+    let at = memchr::memchr(b'{', body).map_or(0, |brace| brace + 1);
+    let at = u32::try_from(at).unwrap_or_default();
+    Splice { start: at, end: at, with: member.as_bytes() }
 }
 
 /// Cuts a body at splices that are in order and do not overlap.
