@@ -175,7 +175,15 @@ pub fn percent_encode_into(out: &mut String, text: &str) {
 /// A segment of a path without its escapes. What is no escape stays as it is.
 #[must_use]
 pub fn percent_decoded(segment: &str) -> String {
-    let mut out = Vec::with_capacity(segment.len());
+    let mut out = String::with_capacity(segment.len());
+    percent_decode_into(&mut out, segment);
+    out
+}
+
+/// The same in place of what is in `out`, whose memory is used again.
+pub fn percent_decode_into(text: &mut String, segment: &str) {
+    let mut out = std::mem::take(text).into_bytes();
+    out.clear();
     let mut rest = segment.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         let decoded = (*first == b'%').then(|| after.get(..2)).flatten().and_then(|digits| {
@@ -184,7 +192,8 @@ pub fn percent_decoded(segment: &str) -> String {
         out.push(decoded.unwrap_or(*first));
         rest = if decoded.is_some() { &after[2..] } else { after };
     }
-    String::from_utf8_lossy(&out).into_owned()
+    *text =
+        String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
 }
 
 #[cfg(test)]

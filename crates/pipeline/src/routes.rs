@@ -1,3 +1,4 @@
+use sluice_dialects::wire::Wire;
 use sluice_http1::Method;
 use sluice_types::Route;
 
@@ -58,6 +59,24 @@ pub fn match_route(method: Method, path: &str) -> RouteMatch<'_> {
             Some((prefix, rest)) => match_api(method, rest, prefix),
             None => match_api(method, path, ""),
         },
+    }
+}
+
+/// The dialect of those who ask for a path that leads to no call, or ask for it in the wrong way: they too can read an error
+/// only in their own.
+#[must_use]
+pub fn wire_of_path(path: &str) -> Wire {
+    let starts = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
+    if starts(&["/anthropic/", "/v1/messages"]) {
+        Wire::Anthropic
+    } else if starts(&["/genai/", "/v1beta/", "/v1beta1/", "/v1/projects/"]) {
+        Wire::Gemini
+    } else if starts(&["/bedrock/", "/model/"]) {
+        Wire::Bedrock
+    } else if starts(&["/cohere/", "/v2/", "/v1/rerank"]) {
+        Wire::Cohere
+    } else {
+        Wire::OpenaiChat
     }
 }
 

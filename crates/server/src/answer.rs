@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use sluice_dialects::exchange::ApiError;
 use sluice_dialects::wire::Wire;
-use sluice_pipeline::wire_of;
 use sluice_types::Route;
 
 use crate::refusal::Refusal;
@@ -79,7 +78,7 @@ pub(crate) async fn send_refusal(
     settlement.fail(refusal.kind);
     settlement.answer_begins(refusal.kind.status(), own);
     let mut body = Vec::with_capacity(256);
-    let wire = wire_of(settlement.route());
+    let wire = settlement.wire();
     let error = write_refusal(wire, refusal, &mut body);
     let out = answer.begin(refusal.kind.status());
     out.extend_from_slice(b"content-type: application/json\r\n");

@@ -7,7 +7,7 @@ use sluice_dialects::wire::Wire;
 use sluice_http1::{Known, RequestHead};
 use sluice_pipeline::{
     Call, CredentialError, ModelsShape, RouteMatch, digest_of, find_credential, find_query_key, match_route,
-    percent_decoded, wire_of,
+    percent_decode_into, wire_of, wire_of_path,
 };
 use sluice_types::{ErrorKind, Route};
 
@@ -51,9 +51,11 @@ pub(crate) fn pass<'b>(
         RouteMatch::Health => return Ok(Asked::Health),
         RouteMatch::Ready => return Ok(Asked::Ready),
         RouteMatch::Call(call) => settlement.set_route(call.route),
-        RouteMatch::ListModels(_) => settlement.set_route(Route::Models),
-        RouteMatch::GetModel(..) => settlement.set_route(Route::Model),
-        RouteMatch::WrongMethod(_) | RouteMatch::Unknown => {}
+        RouteMatch::ListModels(shape) => refuse_as(settlement, Route::Models, shape, head, bytes),
+        RouteMatch::GetModel(_, shape) => refuse_as(settlement, Route::Model, shape, head, bytes),
+        RouteMatch::WrongMethod(_) | RouteMatch::Unknown => {
+            settlement.set_wire(wire_of_path(head.path(bytes)));
+        }
     }
     let caller = authenticate(worker, plan, head, bytes, peer, settlement)?;
     settlement.set_caller(caller);
@@ -74,6 +76,22 @@ pub(crate) fn pass<'b>(
              Bedrock (/model/…/converse) and Cohere (/v2/chat, /v2/embed, /v2/rerank).",
         )),
     }
+}
+
+/// Notes a route that several dialects have, and whose refusals are told in the caller's.
+fn refuse_as(
+    settlement: &mut Settlement<'_>,
+    route: Route,
+    shape: ModelsShape,
+    head: &RequestHead,
+    bytes: &[u8],
+) {
+    settlement.set_route(route);
+    settlement.set_wire(match told_by_headers(shape, head, bytes) {
+        ModelsShape::Openai => Wire::OpenaiChat,
+        ModelsShape::Anthropic => Wire::Anthropic,
+        ModelsShape::Gemini => Wire::Gemini,
+    });
 }
 
 /// OpenAI and Anthropic have the same path for their models; clients of Anthropic name its version.
@@ -135,7 +153,8 @@ fn authenticate(
 
 /// Clients of Gemini may send their key in the query; nobody else's is looked for there.
 fn query_key<'b>(head: &RequestHead, bytes: &'b [u8], settlement: &Settlement<'_>) -> Option<&'b [u8]> {
-    let is_gemini = wire_of(settlement.route()) == Wire::Gemini || head.path(bytes).starts_with("/v1beta/");
+    let is_gemini =
+        wire_of(settlement.route()) == Wire::Gemini || wire_of_path(head.path(bytes)) == Wire::Gemini;
     if is_gemini { find_query_key(head.query(bytes)?) } else { None }
 }
 
@@ -158,12 +177,7 @@ fn refuse_loops(head: &RequestHead, bytes: &[u8], instance: &str) -> Result<(), 
 
 /// Keeps the model that a path names beyond the life of the head's bytes.
 pub(crate) fn take_path_model(call: Call<'_>, rare: &mut Rare) {
-    rare.dropped.clear();
-    rare.error_type = "";
-    rare.path_model.clear();
-    if let Some(model) = call.model {
-        rare.path_model.push_str(&percent_decoded(model));
-    }
+    percent_decode_into(&mut rare.path_model, call.model.unwrap_or_default());
 }
 
 /// Refuses a body that says it is something other than JSON.

@@ -88,6 +88,9 @@ pub(crate) fn prepare<A>(
     target: &TargetPlan,
     provider: &ProviderPlan,
 ) -> Result<Outbound, Refusal> {
+    // What an earlier target could not be asked for, or answered, is not this one's.
+    x.rare.dropped.clear();
+    x.rare.error_type = "";
     let outbound = by_lane(x, call, target, provider)?;
     if provider.credentials.first().is_some_and(|credential| credential.head(outbound.call).is_some()) {
         return Ok(outbound);

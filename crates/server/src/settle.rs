@@ -7,8 +7,9 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use sluice_dialects::wire::Wire;
 use sluice_limits::Admitted;
-use sluice_pipeline::ProviderPlan;
+use sluice_pipeline::{ProviderPlan, wire_of};
 use sluice_types::{ErrorKind, Route, Usage, UsageRecord, flags};
 
 use crate::metrics::AttemptOutcome;
@@ -26,6 +27,8 @@ pub(crate) struct Settlement<'w> {
     /// Time spent waiting for others: the client's body, connections, the provider.
     waited: Duration,
     route: Route,
+    /// The caller's dialect, where the route does not say it.
+    wire: Option<Wire>,
     /// Who is asking is known, so a record is written. Refusals before that are counted only, or strangers could fill
     /// the store.
     admitted_caller: bool,
@@ -59,6 +62,7 @@ impl<'w> Settlement<'w> {
             latest: started,
             waited: Duration::ZERO,
             route: Route::None,
+            wire: None,
             admitted_caller: false,
             key: None,
             admitted: None,
@@ -81,6 +85,15 @@ impl<'w> Settlement<'w> {
 
     pub(crate) fn route(&self) -> Route {
         self.route
+    }
+
+    pub(crate) fn set_wire(&mut self, wire: Wire) {
+        self.wire = Some(wire);
+    }
+
+    /// The caller's dialect.
+    pub(crate) fn wire(&self) -> Wire {
+        self.wire.unwrap_or_else(|| wire_of(self.route))
     }
 
     /// Who is asking: the index of a key, or nobody in particular where keys are not required.
