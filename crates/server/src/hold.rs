@@ -12,11 +12,11 @@ use sluice_dialects::openai::body::{BodyTap, OPENAI_USAGE, UsageShape};
 use sluice_dialects::openai::stream::EventClass;
 use sluice_dialects::openai::usage_at_end;
 use sluice_dialects::rerank::RerankWire;
-use sluice_dialects::wire::Malformed;
+use sluice_dialects::wire::{Malformed, Wire};
 use sluice_dialects::{anthropic, bedrock, cohere, gemini};
 use sluice_http1::{Known, ResponseHead};
 use sluice_limits::FailureKind;
-use sluice_pipeline::{ProviderPlan, Upstream};
+use sluice_pipeline::{ProviderPlan, Upstream, wire_of};
 use sluice_types::Usage;
 
 use crate::answer::{Answer, may_stream};
@@ -261,7 +261,8 @@ async fn hold_document<A: Answer>(
     if whole && !facts.complete {
         return Err(Fault::Invalid("the provider's answer is cut short"));
     }
-    let usage = facts.usage;
+    // To count costs nothing.
+    let usage = if is_count(from.outbound.call) { Some(Usage::default()) } else { facts.usage };
     let body = HeldBody::Document { tap: (!whole).then(|| Box::new(tap)), usage };
     Ok((Held { inflow, body, head, whole }, Verdict::Deliver))
 }
@@ -285,6 +286,10 @@ fn usage_elsewhere(call: Upstream, body: &[u8]) -> Option<Usage> {
         Upstream::Rerank => RerankWire::Cohere.usage_of(body).tokens,
         _ => None,
     }
+}
+
+fn is_count(call: Upstream) -> bool {
+    matches!(call, Upstream::CountTokens | Upstream::GeminiCountTokens)
 }
 
 fn is_openai(call: Upstream) -> bool {
@@ -366,7 +371,10 @@ async fn hold_error<A: Answer>(
         inflow.replace_body(head_len, plain);
     }
     redact_key(&mut inflow.bytes[head_len..], from.secret);
-    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, None);
+    // Google says in the body how long it wants to be left alone.
+    let wait_ms = (status == 429 && wire_of(x.route) == Wire::Gemini)
+        .then(|| Wire::Gemini.read_error(status, &inflow.bytes[head_len..]).retry_after_ms);
+    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, wait_ms.flatten());
     // A longer one ends here, for what is not held cannot be searched for our key.
     let head = HeldHead { status, decoded: plain.is_some(), media: None };
     Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))

@@ -95,10 +95,11 @@ fn translated(
             Ok((out, answer.usage))
         }
         Translated::GeminiArray => {
+            let answer = Wire::Gemini.read_answer(&doc).map_err(malformed)?;
             out.push(b'[');
             out.extend_from_slice(body);
             out.push(b']');
-            Ok((out, None))
+            Ok((out, answer.usage))
         }
         Translated::Embed { from, to, encodings } => {
             let answer = from.read_answer(&doc).map_err(malformed)?;
@@ -136,6 +137,11 @@ async fn stream<A: Answer>(
     let began = inflow.last_read;
     loop {
         stream.feed(&mut body).map_err(malformed)?;
+        if inflow.is_done() && !stream.has_spoken() {
+            // Its only frame may be without the mark that ends one.
+            stream.keep(std::mem::take(&mut body));
+            stream.end();
+        }
         if let Some(error) = stream.take_first_error() {
             let StreamError { status, mut document, error_type } = written(translation.to, &error);
             redact_key(&mut document, from.secret);
