@@ -10,6 +10,7 @@
 )]
 
 mod answer;
+pub mod dialects;
 mod gateway;
 pub mod h2_client;
 pub mod h2_frames;
