@@ -42,6 +42,9 @@ impl Family {
 /// Least budget Claude accepts.
 const MIN_BUDGET: u64 = 1_024;
 
+/// The share of a limit that is kept for the answer where a budget for thinking would take up all of it: a quarter.
+const ANSWER_SHARE: u64 = 4;
+
 /// Reads `additionalModelRequestFields`.
 pub(super) fn read_model_fields<'d>(
     fields: Value<'d>,
@@ -137,10 +140,13 @@ impl Thinking {
                 dropped.note_if(reasoning.show == Some(false), "reasoning.summary");
                 let budget = reasoning.budget.or(reasoning.effort.map(Effort::budget));
                 let budget = budget.unwrap_or(Effort::Medium.budget()).max(MIN_BUDGET);
-                // It must leave room for an answer.
-                let room = request.max_tokens.map_or(u64::MAX, |max| max.saturating_sub(1));
-                if room >= MIN_BUDGET {
-                    return Self::Budget(budget.min(room));
+                // It must leave room for an answer: where it would take all, a quarter of the limit is kept for that.
+                let budget = match request.max_tokens {
+                    Some(max) if budget >= max => max - max.div_ceil(ANSWER_SHARE),
+                    _ => budget,
+                };
+                if budget >= MIN_BUDGET {
+                    return Self::Budget(budget);
                 }
             }
             Family::Openai | Family::Nova if reasoning.is_off() => {
