@@ -201,23 +201,28 @@ function checkContents(contents: readonly Content[]): void {
   let calls: readonly string[] = [];
   for (const [index, content] of contents.entries()) {
     const path = `contents[${index}]`;
-    const before = contents[index - 1];
-    // What is said besides responses has to be a content of its own.
-    const isBeside = before?.parts.some(({ functionResponse }) => functionResponse !== undefined) ?? false;
-    const wanted = before === undefined ? false : !isModel(before);
-    if (isModel(content) !== wanted && !(isBeside && !isModel(content))) {
-      refuse(path, 'turns must alternate between user and model');
-    }
-    for (const { text } of content.parts) if (text === '') refuse(path, 'parts must not be empty');
+    if (!mayFollow(contents[index - 1], content)) refuse(path, 'turns must alternate between user and model');
+    checkParts(path, content);
     checkResponses(path, calls, content);
-    for (const { thoughtSignature = SIGNATURE } of content.parts) {
-      if (![SIGNATURE, ...NO_SIGNATURES].includes(thoughtSignature))
-        refuse(path, 'corrupted thought signature');
-    }
     calls = content.parts.flatMap((part) => part.functionCall?.name ?? []);
     if (calls.length > 0 && !isModel(content)) refuse(path, 'only the model calls functions');
   }
   if (isModel(contents.at(-1) ?? { parts: [] })) refuse('contents', 'the last turn is the user’s');
+}
+
+/** What the user says besides responses has to be a content of its own; otherwise sides alternate. */
+function mayFollow(before: Content | undefined, content: Content): boolean {
+  if (before === undefined) return !isModel(content);
+  const responds = before.parts.some(({ functionResponse }) => functionResponse !== undefined);
+  return isModel(content) !== isModel(before) || (responds && !isModel(content));
+}
+
+function checkParts(path: string, { parts }: Content): void {
+  for (const { text, thoughtSignature = SIGNATURE } of parts) {
+    if (text === '') refuse(path, 'parts must not be empty');
+    if (![SIGNATURE, ...NO_SIGNATURES].includes(thoughtSignature))
+      refuse(path, 'corrupted thought signature');
+  }
 }
 
 /** Calls and responses belong together by their order. */
