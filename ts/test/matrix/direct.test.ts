@@ -166,7 +166,7 @@ const PATHS: Readonly<Record<Dialect, string>> = {
   'openai-chat': '/v1/chat/completions',
   'openai-responses': '/v1/responses',
   anthropic: '/v1/messages',
-  gemini: '/v1beta/models/gemini-2.5-flash:generateContent',
+  gemini: '/v1beta/models/gemini-3-flash-preview:generateContent',
   bedrock: '/model/m/converse',
   cohere: '/v2/chat',
 };

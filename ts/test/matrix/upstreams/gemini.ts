@@ -129,6 +129,7 @@ function read(received: Received): Seen {
   const request = parse(body, received.body);
   checkTools(request);
   checkContents(request.contents);
+  checkProofs(request.contents);
   const { generationConfig = {}, systemInstruction } = request;
   return {
     model,
@@ -208,6 +209,19 @@ function checkContents(contents: readonly Content[]): void {
     if (calls.length > 0 && !isModel(content)) refuse(path, 'only the model calls functions');
   }
   if (isModel(contents.at(-1) ?? { parts: [] })) refuse('contents', 'the last turn is the user’s');
+}
+
+/** Gemini 3 wants the proof of the first call of every step since the user's last question. */
+function checkProofs(contents: readonly Content[]): void {
+  const isQuestion = (content: Content): boolean =>
+    !isModel(content) && content.parts.every(({ functionResponse }) => functionResponse === undefined);
+  const turn = contents.slice(contents.findLastIndex(isQuestion) + 1);
+  for (const { parts } of turn) {
+    const first = parts.find(({ functionCall }) => functionCall !== undefined);
+    if (first !== undefined && first.thoughtSignature === undefined) {
+      refuse('contents', `function call ${first.functionCall?.name} is missing a thought_signature`);
+    }
+  }
 }
 
 /** What the user says besides responses has to be a content of its own; otherwise sides alternate. */
@@ -360,7 +374,7 @@ function fault(message: string): string[] {
 export const gemini: Provider = {
   dialect: 'gemini',
   base: '/v1beta',
-  model: 'gemini-2.5-flash',
+  model: 'gemini-3-flash-preview',
   idOf: () => '',
   read,
   whole,
