@@ -40,6 +40,8 @@ export interface Target {
   readonly origin: string;
   readonly key: string;
   readonly model: string;
+  /** A model of another generation, where the gateway is to know the difference. */
+  readonly sibling?: string;
   /** A model of the same upstream that may fail without harm to the others. */
   readonly failing: (how: Failure) => string;
 }
@@ -171,6 +173,22 @@ class Cell {
     const found = first.calls.map(({ id, name }) => ({ id, text: RESULTS[name] ?? '' }));
     const last = await conversation.tell(found);
     this.expect('the text', last.text, this.says('solve', true).text);
+  }
+
+  /** A model with other rules gets what it takes; a client of its own dialect has to know them itself. */
+  async sibling(streamed: boolean): Promise<void> {
+    const { provider } = this.upstream;
+    const { sibling: model } = this.target;
+    if (model === undefined || provider.sibling === undefined || provider.dialect === this.client.dialect)
+      return;
+    const temperature = this.client.hasTemperature ? TEMPERATURE : undefined;
+    const thinker = { model, streamed, thinks: true, maxTokens: LONG, temperature, tools: TOOLS };
+    const conversation = this.open(thinker);
+    const { calls } = await conversation.say(ASK.solve);
+    const found = calls.map(({ id, name }) => ({ id, text: RESULTS[name] ?? '' }));
+    const { text } = await conversation.tell(found);
+    this.expect('the text', text, this.says('solve', true).text);
+    this.expect('the model', this.upstream.seen.at(-1)?.model, provider.sibling);
   }
 
   private compareThinking(answer: Answer, wanted: Scripted): void {
@@ -352,6 +370,8 @@ export async function runCell(client: Client, upstream: Upstream, target: Target
       'odd name': () => cell.odd(false),
       'odd name, streamed': () => cell.odd(true),
       solve: () => cell.solve(false),
+      sibling: () => cell.sibling(false),
+      'sibling, streamed': () => cell.sibling(true),
       'solve, streamed': () => cell.solve(true),
     }),
   };

@@ -32,6 +32,11 @@ export function modelOf(dialect: Dialect): string {
   return `scripted-${dialect}`;
 }
 
+/** That of its other generation. */
+export function siblingOf(dialect: Dialect): string {
+  return `sibling-${dialect}`;
+}
+
 /** A model of its own for every failure, so that no provider is rested for what another cell made it do. */
 export function failingModelOf(client: Dialect, upstream: Dialect, how: Failure): string {
   return `failing-${client}-${upstream}-${how}`;
@@ -63,6 +68,10 @@ function configOf(upstreams: Upstreams): object {
   };
   for (const dialect of DIALECTS) {
     add(modelOf(dialect), upstreams[dialect]);
+    const { sibling } = upstreams[dialect].provider;
+    if (sibling !== undefined) {
+      models[siblingOf(dialect)] = { targets: [{ provider: modelOf(dialect), model: sibling }] };
+    }
     for (const client of DIALECTS) {
       for (const how of FAILURES) add(failingModelOf(client, dialect, how), upstreams[dialect]);
     }

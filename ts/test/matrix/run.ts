@@ -10,7 +10,15 @@
 import { parseArgs } from 'node:util';
 import { MARKS, runCell, type Failure, type Target, type Verdict } from './cell.js';
 import { CLIENTS } from './clients/index.js';
-import { failingModelOf, KEY, modelOf, startGateway, type Gateway, type Upstreams } from './gateway.js';
+import {
+  failingModelOf,
+  KEY,
+  modelOf,
+  siblingOf,
+  startGateway,
+  type Gateway,
+  type Upstreams,
+} from './gateway.js';
 import { DIALECTS, type Dialect } from './script.js';
 import { PROVIDER_KEY, Upstream } from './server.js';
 import { PROVIDERS } from './upstreams/index.js';
@@ -72,7 +80,7 @@ function directTarget({ origin, provider }: Upstream): Target {
 
 function gatewayTarget({ origin }: Gateway, client: Dialect, upstream: Dialect): Target {
   const failing = (how: Failure): string => failingModelOf(client, upstream, how);
-  return { origin, key: KEY, model: modelOf(upstream), failing };
+  return { origin, key: KEY, model: modelOf(upstream), sibling: siblingOf(upstream), failing };
 }
 
 async function runDirect(upstreams: Upstreams): Promise<Row[]> {

@@ -53,6 +53,8 @@ export interface Provider {
   readonly base: string;
   /** The model it knows. */
   readonly model: string;
+  /** Another generation of models, with other rules about sampling and thinking. */
+  readonly sibling?: string;
   /** The id of a call it makes; `undefined` where calls have none. */
   idOf: (index: number) => string;
   /** Reads a request, or throws `Refused`. */

@@ -153,11 +153,8 @@ function checkVersion(request: Body, version: string | string[] | undefined): vo
     throw new Refused(400, `anthropic-version: ${JSON.stringify(version)} is not a valid version`);
   }
   const { temperature, top_p, top_k } = request;
-  const sampling = temperature !== undefined || top_p !== undefined || top_k !== undefined;
-  if (sampling && version === NEW_VERSION) refuse('temperature', `is not taken since ${NEW_VERSION}`);
-  if (temperature !== undefined && top_p !== undefined) {
-    refuse('top_p', 'is not taken together with temperature');
-  }
+  const steered = temperature !== undefined || top_p !== undefined || top_k !== undefined;
+  if (steered && version === NEW_VERSION) refuse('temperature', `is not taken since ${NEW_VERSION}`);
 }
 
 function checkTools({ tools = [], tool_choice, messages }: Body): void {
@@ -209,7 +206,15 @@ function checkResults(path: string, open: readonly string[], blocks: readonly Bl
 }
 
 /** The request as far as thinking goes. */
-function thoughtful({ messages, temperature = 1, tool_choice, thinking, max_tokens }: Body): Thoughtful {
+function thoughtful({
+  model,
+  messages,
+  temperature,
+  top_p,
+  tool_choice,
+  thinking,
+  max_tokens,
+}: Body): Thoughtful {
   const blocks = messages.flatMap(({ content }) => blocksOf(content));
   const last = blocksOf(messages.findLast(({ role }) => role === 'assistant')?.content ?? []);
   const kinds: Readonly<Record<string, 'thought' | 'call'>> = {
@@ -218,9 +223,11 @@ function thoughtful({ messages, temperature = 1, tool_choice, thinking, max_toke
     tool_use: 'call',
   };
   return {
+    model,
     thinking,
     maxTokens: max_tokens,
     temperature,
+    topP: top_p,
     isForced: tool_choice?.type === 'any' || tool_choice?.type === 'tool',
     signatures: blocks.flatMap((block) => (block.type === 'thinking' ? [block.signature] : [])),
     lastAnswer: last.map(({ type }) => kinds[type] ?? 'other'),
@@ -373,6 +380,7 @@ export const anthropic: Provider = {
   dialect: 'anthropic',
   base: '/v1',
   model: 'claude-haiku-4-5',
+  sibling: 'claude-opus-4-8',
   idOf: (index) => `toolu_${'01D7FLrfh4GYq7yT1ULFeyMV'.slice(index)}`,
   read,
   whole,

@@ -102,10 +102,11 @@ function read(received: Received): Seen {
   else requireKey(bearer(received));
   const request = parse(body, received.body);
   checkMessages(request);
-  checkThinking(thoughtful(request));
+  const model = decodeURIComponent(encoded);
+  checkThinking(thoughtful(request, model));
   const { inferenceConfig = {}, system = [], toolConfig } = request;
   return {
-    model: decodeURIComponent(encoded),
+    model,
     stream: verb === 'converse-stream',
     system: system.flatMap(({ text = [] }) => text).join('\n'),
     turns: turnsOf(request.messages),
@@ -146,14 +147,16 @@ function checkMessages({ messages, toolConfig }: Body): void {
 }
 
 /** The request as far as thinking goes. */
-function thoughtful(request: Body): Thoughtful {
+function thoughtful(request: Body, model: string): Thoughtful {
   const { messages, inferenceConfig, toolConfig, additionalModelRequestFields } = request;
-  const { maxTokens = 64_000, temperature = 1 } = inferenceConfig ?? {};
+  const { maxTokens = 64_000, temperature, topP } = inferenceConfig ?? {};
   const { content = [] } = messages.findLast(({ role }) => role === 'assistant') ?? {};
   return {
+    model,
     thinking: additionalModelRequestFields?.thinking,
     maxTokens,
     temperature,
+    topP,
     isForced: toolConfig?.toolChoice !== undefined && toolConfig.toolChoice.auto === undefined,
     signatures: messages
       .flatMap(({ content }) => content)
@@ -306,6 +309,7 @@ export const bedrock: Provider = {
   dialect: 'bedrock',
   base: '',
   model: 'anthropic.claude-sonnet-4-20250514-v1:0',
+  sibling: 'anthropic.claude-opus-4-8',
   idOf: (index) => `tooluse_${'hT5vYk2PQd6mZ8sLrXc1Bw'.slice(index)}`,
   read,
   whole,

@@ -10,11 +10,16 @@ export const thinking = tagged('type', {
 });
 export type Thinking = ReturnType<typeof thinking> | undefined;
 
+/** Models that think as they see fit, and take neither a budget nor anything that steers sampling. */
+const ADAPTIVE = /claude-opus-4-8/;
+
 /** A request as far as thinking goes. */
 export interface Thoughtful {
+  readonly model: string;
   readonly thinking: Thinking;
   readonly maxTokens: number;
-  readonly temperature: number;
+  readonly temperature: number | undefined;
+  readonly topP: number | undefined;
   /** Whether a tool has to be called. */
   readonly isForced: boolean;
   /** The proofs of all earlier thoughts. */
@@ -32,16 +37,29 @@ export function checkThinking(request: Thoughtful): void {
   if (request.signatures.some((signature) => signature !== SIGNATURE)) {
     refuse('messages', 'invalid `signature` in `thinking` block');
   }
+  checkSampling(request);
   if (!isThinking(request.thinking)) return;
-  if (request.thinking?.type === 'adaptive')
-    refuse('thinking', 'adaptive thinking is not supported on this model');
+  const isAdaptive = ADAPTIVE.test(request.model);
+  if ((request.thinking?.type === 'adaptive') !== isAdaptive) {
+    refuse('thinking', `${request.thinking?.type} thinking is not supported on this model`);
+  }
+  if (isAdaptive) return;
   checkParameters(request);
   if (request.lastAnswer.includes('call') && request.lastAnswer[0] !== 'thought') {
     refuse('messages', 'expected `thinking` before `tool_use` in the last answer');
   }
 }
 
-function checkParameters({ thinking, maxTokens, temperature, isForced }: Thoughtful): void {
+function checkSampling({ model, temperature, topP }: Thoughtful): void {
+  if (temperature !== undefined && topP !== undefined) {
+    refuse('top_p', 'is not taken together with temperature');
+  }
+  if (ADAPTIVE.test(model) && (temperature ?? topP) !== undefined) {
+    refuse('temperature', 'is not taken by this model');
+  }
+}
+
+function checkParameters({ thinking, maxTokens, temperature = 1, isForced }: Thoughtful): void {
   if (thinking !== undefined && 'budget_tokens' in thinking && thinking.budget_tokens >= maxTokens) {
     refuse('max_tokens', 'must be greater than `thinking.budget_tokens`');
   }

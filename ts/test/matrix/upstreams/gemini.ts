@@ -129,7 +129,11 @@ function read(received: Received): Seen {
   const request = parse(body, received.body);
   checkTools(request);
   checkContents(request.contents);
-  checkProofs(request.contents);
+  if (model.startsWith('gemini-3')) checkProofs(request.contents);
+  const { thinkingLevel, thinkingBudget } = request.generationConfig?.thinkingConfig ?? {};
+  if (thinkingLevel !== undefined && (thinkingBudget !== undefined || !model.startsWith('gemini-3'))) {
+    refuse('thinkingLevel', 'is not supported for this model, or not beside a budget');
+  }
   const { generationConfig = {}, systemInstruction } = request;
   return {
     model,
@@ -375,6 +379,7 @@ export const gemini: Provider = {
   dialect: 'gemini',
   base: '/v1beta',
   model: 'gemini-3-flash-preview',
+  sibling: 'gemini-2.5-flash',
   idOf: () => '',
   read,
   whole,
