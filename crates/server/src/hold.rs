@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use sluice_dialects::embeddings::EmbedWire;
+use sluice_dialects::embeddings::COHERE_USAGE;
 use sluice_dialects::errors::redact_key;
 use sluice_dialects::openai::body::{BodyTap, OPENAI_USAGE, UsageShape};
 use sluice_dialects::openai::stream::EventClass;
@@ -274,18 +274,17 @@ fn usage_shape(call: Upstream) -> UsageShape {
         Upstream::GenerateContent => UsageShape { name: "usageMetadata", read: gemini::read_usage },
         Upstream::Converse => UsageShape { name: "usage", read: bedrock::read_usage },
         Upstream::CohereChat => UsageShape { name: "usage", read: cohere::read_usage },
+        Upstream::CohereEmbed => COHERE_USAGE,
+        Upstream::EmbedContent | Upstream::BatchEmbedContents => {
+            UsageShape { name: "usageMetadata", read: gemini::read_usage }
+        }
         _ => OPENAI_USAGE,
     }
 }
 
 /// Usage that does not stand in one member of its own.
 fn usage_elsewhere(call: Upstream, body: &[u8]) -> Option<Usage> {
-    match call {
-        Upstream::CohereEmbed => EmbedWire::Cohere.usage_of(body),
-        Upstream::EmbedContent | Upstream::BatchEmbedContents => EmbedWire::GeminiBatch.usage_of(body),
-        Upstream::Rerank => RerankWire::Cohere.usage_of(body).tokens,
-        _ => None,
-    }
+    if call == Upstream::Rerank { RerankWire::Cohere.usage_of(body).tokens } else { None }
 }
 
 fn is_count(call: Upstream) -> bool {

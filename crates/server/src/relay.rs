@@ -11,7 +11,7 @@ use sluice_dialects::openai::stream::EventClass;
 use sluice_dialects::sse;
 use sluice_dialects::wire::{AnswerContext, Malformed};
 use sluice_http1::{Field, ResponseHead};
-use sluice_pipeline::wire_of;
+use sluice_pipeline::{Task, task_of, wire_of};
 use sluice_types::{ErrorKind, Route};
 
 use crate::answer::{Answer, BodyLength, ClientGone, push_own_headers};
@@ -229,16 +229,24 @@ pub(crate) async fn read_body<A: Answer>(
 }
 
 async fn break_off<A: Answer>(x: &mut Exchange<'_, '_, A>, sent: u64) -> Result<Inflow, Broken> {
-    x.settlement.estimate().output = estimate_tokens(sent);
+    x.settlement.estimate().output = estimate_output(x.route, sent);
     x.answer.break_off(&[]).await;
     Err(Broken::Provider)
+}
+
+/// Tokens of a document that does not say how many they are. What only weighs or measures its input generates none.
+fn estimate_output(route: Route, body_bytes: u64) -> u32 {
+    match task_of(route) {
+        Task::Embed | Task::Rerank | Task::Count => 0,
+        Task::Chat | Task::Native => estimate_tokens(body_bytes),
+    }
 }
 
 /// Books what a document says it cost, or an estimate of a successful one that does not say. An error costs nothing.
 fn book_document<A>(x: &mut Exchange<'_, '_, A>, status: u16, body_bytes: u64, tap: Option<&BodyTap>) {
     match tap.and_then(|tap| tap.facts().usage) {
         Some(usage) => x.settlement.set_usage(usage),
-        None if status < 400 => x.settlement.estimate().output = estimate_tokens(body_bytes),
+        None if status < 400 => x.settlement.estimate().output = estimate_output(x.route, body_bytes),
         None => *x.settlement.estimate() = sluice_types::Usage::default(),
     }
 }

@@ -167,3 +167,36 @@ fn what_a_provider_does_not_offer_is_refused() {
     }
     assert_eq!(upstream.times_asked(), 0);
 }
+
+/// Vectors fill more than is held, and are no text that somebody generated.
+#[test]
+fn long_embeddings_are_booked_for_what_they_embed() {
+    let vector = vec!["0.0123456"; 20_000].join(",");
+    let cases = [
+        (
+            COHERE,
+            format!(
+                r#"{{"embeddings":{{"float":[[{vector}]]}},"meta":{{"billed_units":{{"input_tokens":7}}}}}}"#
+            ),
+            Some(7),
+        ),
+        (
+            GEMINI,
+            format!(r#"{{"embeddings":[{{"values":[{vector}]}}],"usageMetadata":{{"promptTokenCount":7}}}}"#),
+            Some(7),
+        ),
+        (GEMINI, format!(r#"{{"embeddings":[{{"values":[{vector}]}}]}}"#), None),
+        (OPENAI, format!(r#"{{"data":[{{"embedding":[{vector}]}}]}}"#), None),
+    ];
+    for (provider, body, tokens) in cases {
+        let client = if provider == OPENAI { "openai" } else { provider.name };
+        let upstream = Upstream::answering(json_answer("200 OK", &body));
+        let gateway = gateway_of(&[(provider, &upstream)]);
+        let request = ask(client, "m");
+        assert!(gateway.raw(&request).text() == body, "{client}");
+        let asked = seen(&upstream).body.len() as u64;
+        let record = gateway.record();
+        assert_eq!(record.tokens(), (tokens.unwrap_or(asked.div_ceil(4)), 0), "{client}");
+        assert_eq!(record.get("flags") == 0, tokens.is_some(), "{client}");
+    }
+}

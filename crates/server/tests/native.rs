@@ -262,3 +262,36 @@ fn what_cannot_be_cut_into_messages_is_no_stream_of_bedrocks() {
     assert!(answer.body == BEDROCK.frames("text").concat());
     assert_eq!(gateway.record().get("attempts"), 2);
 }
+
+/// A document that outgrows what is held is read for its usage as it passes, wherever that stands in it.
+#[test]
+fn long_documents_are_booked() {
+    let filler = "x".repeat(200_000);
+    let cases = [
+        (ANTHROPIC, "usage", json!({"input_tokens": 5, "output_tokens": 7}), (5, 7)),
+        (GEMINI, "usageMetadata", json!({"promptTokenCount": 5, "candidatesTokenCount": 7}), (5, 7)),
+        (BEDROCK, "usage", json!({"inputTokens": 5, "outputTokens": 7, "totalTokens": 12}), (5, 7)),
+        (COHERE, "usage", json!({"billed_units": {"input_tokens": 5, "output_tokens": 7}}), (5, 7)),
+    ];
+    for_each(cases, |(api, name, usage, tokens)| {
+        let decoy = r#""a":{"usage":{"input_tokens":1000}}"#;
+        let bodies = [
+            format!(r#"{{{decoy},"filler":"{filler}","{name}":{usage}}}"#),
+            format!(r#"{{"{name}":{usage},"filler":"{filler}",{decoy}}}"#),
+        ];
+        for body in bodies {
+            let chunks: Vec<u8> = body.as_bytes().chunks(50_000).flat_map(chunk_of).collect();
+            let head =
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+            let chunked = [&head[..], &chunks, b"0\r\n\r\n"].concat();
+            for bytes in [chunked, json_answer("200 OK", &body)] {
+                let upstream = Upstream::answering(bytes);
+                let gateway = gateway_of(&[(api, &upstream)]);
+                let answer = gateway.raw(&api.request("m", false));
+                assert!(answer.whole && answer.text() == body, "{}", api.name);
+                let record = gateway.record();
+                assert_eq!((record.tokens(), record.get("flags")), (tokens, 0), "{}", api.name);
+            }
+        }
+    });
+}

@@ -22,7 +22,11 @@ use sluice_types::Usage;
 use crate::exchange::{Dropped, Raw, Text};
 use crate::json::{Doc, Out, Value};
 use crate::openai::RequestError;
+use crate::openai::body::UsageShape;
 use crate::wire::{AnswerContext, Malformed, Wire};
+
+/// Where Cohere's answers have their usage: what is billed.
+pub const COHERE_USAGE: UsageShape = UsageShape { name: "meta", read: cohere::read_usage };
 
 /// A format of requests for embeddings and their answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
