@@ -78,6 +78,8 @@ pub(crate) struct Rare {
     pub(crate) dropped: String,
     /// The name of an error that Bedrock's clients find in a header; empty where there is none.
     pub(crate) error_type: &'static str,
+    /// Seconds after which the provider wants to be asked again, where only the body of its error said so.
+    pub(crate) retry_after_s: Option<u64>,
 }
 
 /// Facts the later stages need of the request.

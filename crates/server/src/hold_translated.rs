@@ -194,6 +194,10 @@ async fn error<A: Answer>(
     inflow.replace_body(head_len, &document);
     let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, error.retry_after_ms);
     x.rare.error_type = error_type;
+    if x.upstream_head.known(&inflow.bytes, Known::RetryAfter).is_none() {
+        // Where the client's dialect has no place for it in the body, its SDK looks for it in the head.
+        x.rare.retry_after_s = error.retry_after_ms.map(|ms| ms.div_ceil(1_000).max(1));
+    }
     let head = HeldHead::own(shown, Media::Json);
     Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
 }

@@ -91,6 +91,7 @@ pub(crate) fn prepare<A>(
     // What an earlier target could not be asked for, or answered, is not this one's.
     x.rare.dropped.clear();
     x.rare.error_type = "";
+    x.rare.retry_after_s = None;
     let outbound = by_lane(x, call, target, provider)?;
     if provider.credentials.first().is_some_and(|credential| credential.head(outbound.call).is_some()) {
         return Ok(outbound);

@@ -14,7 +14,7 @@ use sluice_http1::{Field, ResponseHead};
 use sluice_pipeline::{Task, task_of, wire_of};
 use sluice_types::{ErrorKind, Route};
 
-use crate::answer::{Answer, BodyLength, ClientGone, push_own_headers};
+use crate::answer::{Answer, BodyLength, ClientGone, push_decimal, push_own_headers};
 use crate::exchange::{Call, Exchange, estimate_tokens};
 use crate::follow::{Boundary, Follow};
 use crate::hold::{Held, HeldBody, HeldHead, body_limit};
@@ -123,6 +123,11 @@ pub(crate) async fn send_head<A: Answer>(
     let has_request_id = push_kept_headers(out, x.upstream_head, inflow_bytes, head);
     push_own(out, "x-sluice-dropped", &x.rare.dropped);
     push_own(out, "x-amzn-errortype", x.rare.error_type);
+    if let Some(seconds) = x.rare.retry_after_s {
+        out.extend_from_slice(b"retry-after: ");
+        push_decimal(out, seconds, 1);
+        out.extend_from_slice(b"\r\n");
+    }
     push_own_headers(out, x.settlement, has_request_id, own);
     x.settlement.add_response_bytes(body.len());
     x.answer.send_head(length, &inflow_bytes[body], last).await

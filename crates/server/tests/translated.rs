@@ -40,7 +40,7 @@ fn an_answer_says_the_same_in_every_dialect() {
             check_record(&gateway, &meant, 0, &what);
             let sent = seen(&upstream);
             assert_eq!(sent.header("content-type"), Some("application/json"), "{what}");
-            assert_eq!(sent.header("authorization").is_some_and(|value| value.contains(KEY)), false);
+            assert!(!sent.head.contains(KEY), "{what}: {}", sent.head);
         }
     });
 }
