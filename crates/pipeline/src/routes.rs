@@ -164,8 +164,7 @@ fn match_google(method: Method, name: &str, shape: ModelsShape) -> RouteMatch<'_
     if name.is_empty() || name.len() > MAX_MODEL_IN_PATH {
         return RouteMatch::Unknown;
     }
-    if method == Method::Post
-        && let Some((model, verb)) = name.rsplit_once(':')
+    if let Some((model, verb)) = name.rsplit_once(':')
         && !model.is_empty()
     {
         let route = match verb {
@@ -241,6 +240,7 @@ mod tests {
             (Method::Head, "/healthz", RouteMatch::Health),
             (Method::Post, "/v1/chat/completions/", RouteMatch::Unknown),
             (Method::Get, "/V1/models", RouteMatch::Unknown),
+            (Method::Get, "/v1beta/models/g:generateContent", RouteMatch::WrongMethod("POST")),
             (Method::Get, "/v1beta/models", RouteMatch::ListModels(ModelsShape::Gemini)),
             (Method::Get, "/openaix/v1/models", RouteMatch::Unknown),
         ];
