@@ -133,16 +133,20 @@ impl TranslatedStream {
             return Ok(());
         }
         let (writer, state, out) = (&mut self.writer, &mut self.state, &mut self.out);
-        if let Writer::Array { open } = writer {
-            out.extend_from_slice(if *open { b",\r\n" } else { b"[" });
-            out.extend_from_slice(frame.data);
-            *open = true;
-        }
         let ChangedTools { names, custom } = &mut self.tools;
         self.decoder.frame(frame, &mut |mut event| {
             names.restore_event(&mut event);
             custom.restore_event(event, &mut |event| pass(&event, writer, state, out));
-        })
+        })?;
+        // An error has been written as the last element already.
+        if let Writer::Array { open } = writer
+            && state.error.is_none()
+        {
+            out.extend_from_slice(if *open { b",\r\n" } else { b"[" });
+            out.extend_from_slice(frame.data);
+            *open = true;
+        }
+        Ok(())
     }
 
     /// The provider's stream has ended. What is left of it is read as a last frame, where it is one.

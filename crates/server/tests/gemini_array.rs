@@ -94,6 +94,7 @@ fn errors_are_documents_before_and_elements_inside() {
         assert_eq!(answer.status, 200);
         let elements: Vec<Value> = elements(&answer);
         assert!(elements.len() > 1 && elements.last().unwrap()["error"]["message"].is_string());
+        assert_eq!(elements.iter().filter(|element| element["error"].is_object()).count(), 1);
         assert_eq!(gateway.record().error(), Some(ErrorKind::UpstreamError));
         let frames = provider.frames("error-in-stream");
         let upstream = Upstream::answering(provider.streamed_as(&frames[frames.len() - 1..]));
