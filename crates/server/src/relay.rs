@@ -54,7 +54,8 @@ pub(crate) async fn relay<A: Answer>(
                 boundary,
                 inflow: held.inflow,
                 strip_usage,
-                choices: call.view.n(),
+                // Only OpenAI's streams say that they are over; elsewhere a reason to finish has to do.
+                choices: Endpoint::from_route(x.route).map_or(1, |_| call.view.n()),
                 marked_end: false,
                 failed: false,
             };
