@@ -22,6 +22,7 @@ pub mod event_stream;
 pub mod exchange;
 pub mod gemini;
 pub mod json;
+mod lost_media;
 pub mod native;
 pub mod ollama;
 pub mod openai;

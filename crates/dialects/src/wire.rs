@@ -5,6 +5,7 @@ use sluice_types::Usage;
 
 use crate::exchange::{ApiError, ChatAnswer, ChatRequest, Dropped, Event, Tool};
 use crate::json::{Doc, Span};
+use crate::lost_media::{self, WithWords};
 use crate::openai::RequestError;
 use crate::tool_names::ToolNames;
 use crate::{anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses};
@@ -243,6 +244,8 @@ impl Wire {
 
     /// Appends a whole answer's body.
     pub fn write_answer(self, answer: &ChatAnswer<'_>, context: &AnswerContext, out: &mut Vec<u8>) {
+        let with_words = lost_media::with_words(self, answer);
+        let answer = with_words.as_ref().unwrap_or(answer);
         by_wire!(self, dialect => dialect::write_answer(answer, context, out));
     }
 
@@ -266,6 +269,7 @@ impl Wire {
     /// A writer of streams.
     #[must_use]
     pub fn encoder(self, context: AnswerContext) -> Box<dyn Encode> {
-        by_wire!(self, dialect => Box::new(dialect::Encoder::new(context)))
+        let encoder: Box<dyn Encode> = by_wire!(self, dialect => Box::new(dialect::Encoder::new(context)));
+        Box::new(WithWords::new(self, encoder))
     }
 }

@@ -152,7 +152,7 @@ fn trap_60_images_are_bytes() {
     let (body, dropped) =
         written(&asking(vec![text("what?"), url, image(Source::Base64(Text::literal("iVBOR")))]));
     assert_eq!(body["messages"][0]["images"], json!(["iVBOR"]));
-    assert_eq!(dropped, ["messages.image"]);
+    assert_eq!(dropped, ["messages.content.image_url"]);
 }
 
 #[test]

@@ -83,8 +83,8 @@ fn a_request_comes_out_as_it_went_in() {
                 {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":12345678901234567890}"}},
                 {"id": "c2", "type": "custom", "custom": {"name": "g", "input": "free"}},
             ]},
-            {"role": "tool", "tool_call_id": "c2", "content": "two"},
             {"role": "tool", "tool_call_id": "c1", "content": "one"},
+            {"role": "tool", "tool_call_id": "c2", "content": "two"},
             {"role": "user", "content": "Go on."},
             {"role": "assistant", "content": null, "refusal": "No."},
         ],
@@ -203,8 +203,8 @@ fn trap_17_results_are_one_message_in_and_several_out() {
     let (written, _) = rewritten(&body, Quirks::NONE);
     assert_eq!(written["messages"][0]["tool_calls"][0]["function"]["arguments"], "{}");
     assert_eq!(written["messages"][0]["tool_calls"][1]["function"]["arguments"], "{\"x\":1}");
-    assert_eq!(written["messages"][1]["content"][1]["text"], "2");
-    assert_eq!(written["messages"][2], json!({"role": "tool", "tool_call_id": "a", "content": ""}));
+    assert_eq!(written["messages"][1], json!({"role": "tool", "tool_call_id": "a", "content": ""}));
+    assert_eq!(written["messages"][2]["content"][1]["text"], "2");
 }
 
 #[test]
@@ -264,8 +264,9 @@ fn trap_60_media_that_cannot_be_sent_are_noted() {
         PartKind::Document(media(Source::Url(Text::literal("https://x.test/a.pdf")))).into(),
         PartKind::Video(media(Source::Base64(Text::literal("AAAA")))).into(),
     ];
+    let parts = [vec![text("see")], parts].concat();
     let (written, dropped) = write(&of_messages(vec![user(parts)]), Quirks::NONE);
-    assert_eq!(written["messages"], json!([{"role": "user", "content": ""}]));
+    assert_eq!(written["messages"], json!([{"role": "user", "content": [{"type": "text", "text": "see"}]}]));
     assert_eq!(
         dropped,
         ["messages.content.image_url.url", "messages.content.file.url", "messages.content.video"]

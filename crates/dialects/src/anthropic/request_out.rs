@@ -8,6 +8,7 @@ use super::tools_out::Toolbox;
 use super::turns::Conversation;
 use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Raw, Text};
 use crate::json::Out;
+use crate::lost_media::refuse_emptied;
 use crate::openai::RequestError;
 use crate::wire::{Quirk, Target};
 
@@ -39,6 +40,7 @@ pub fn write_request(
     if request.n.is_some_and(|n| n > 1) {
         return Err(RequestError::about("n", "This model gives one answer at a time; 'n' must be 1."));
     }
+    refuse_emptied(&request.messages, Conversation::takes_medium)?;
     let adaptive = target.quirks.has(Quirk::AdaptiveThinking);
     // A turn to go on with is refused by models that think adaptively, and by others while they think.
     let thinks = request.reasoning.is_some_and(|reasoning| !reasoning.is_off());

@@ -83,6 +83,16 @@ impl<'r, 'a> Conversation<'r, 'a> {
         Some(own)
     }
 
+    /// Whether a medium can be sent.
+    pub(super) fn takes_medium(kind: &PartKind<'_>) -> bool {
+        match kind {
+            PartKind::Image(media) => can_write_image(media),
+            PartKind::Document(media) => can_write_document(media),
+            PartKind::Audio(_) | PartKind::Video(_) => false,
+            _ => true,
+        }
+    }
+
     fn add_system(&mut self, part: &'r Part<'a>, dropped: &mut Dropped) {
         match &part.kind {
             PartKind::Text(text) if text.is_blank() => {}
@@ -96,6 +106,7 @@ impl<'r, 'a> Conversation<'r, 'a> {
     fn add(&mut self, is_user: bool, part: &'r Part<'a>, dropped: &mut Dropped) {
         match &part.kind {
             PartKind::ToolResult(result) if is_user && !self.awaits(&result.id) => {
+                dropped.note("messages.tool_call_id");
                 result.parts.iter().for_each(|part| self.keep(is_user, part, dropped));
             }
             _ => self.keep(is_user, part, dropped),
@@ -116,10 +127,10 @@ impl<'r, 'a> Conversation<'r, 'a> {
     fn takes(&self, is_user: bool, part: &Part<'_>, dropped: &mut Dropped) -> bool {
         let (takes, name) = match &part.kind {
             PartKind::Text(text) | PartKind::Refusal(text) => return !text.is_blank(),
-            PartKind::Image(media) => (is_user && can_write_image(media), "messages.image_url"),
-            PartKind::Document(media) => (is_user && can_write_document(media), "messages.file"),
-            PartKind::Audio(_) => (false, "messages.input_audio"),
-            PartKind::Video(_) => (false, "messages.video"),
+            PartKind::Image(media) => (is_user && can_write_image(media), "messages.content.image_url"),
+            PartKind::Document(media) => (is_user && can_write_document(media), "messages.content.file"),
+            PartKind::Audio(_) => (false, "messages.content.input_audio"),
+            PartKind::Video(_) => (false, "messages.content.video"),
             PartKind::ToolCall(_) => (!is_user, "messages.tool_calls"),
             PartKind::ToolResult(result) => (is_user && self.awaits(&result.id), "messages.tool_call_id"),
             PartKind::Thinking { signature, .. } => {

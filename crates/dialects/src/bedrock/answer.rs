@@ -2,7 +2,7 @@
 
 use super::blocks_in::Blocks;
 use super::finish::{read_stop_reason, stop_reason};
-use super::media::{Sort, write_media};
+use super::media::{Sort, can_write, write_media};
 use super::usage::{read_usage, write_usage};
 use crate::exchange::{ChatAnswer, Choice, Dropped, Finish, Media, Part, PartKind, Text, ToolCall};
 use crate::json::{Doc, Out};
@@ -120,8 +120,7 @@ pub(super) fn unmarked(signature: &Text<'_>) -> Option<Text<'static>> {
 
 /// A medium of a format that has no name here is left out.
 fn write_generated(sort: Sort, media: &Media<'_>, out: &mut Out<'_>) {
-    let before = out.bytes().len();
-    if write_media(sort, media, &mut Vec::new(), out).is_err() {
-        out.bytes().truncate(before);
+    if can_write(sort, media) {
+        write_media(sort, media, &mut Vec::new(), out);
     }
 }

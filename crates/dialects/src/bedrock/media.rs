@@ -2,7 +2,6 @@
 
 use crate::exchange::{Dropped, Media, Source, Text};
 use crate::json::{Out, Value};
-use crate::openai::RequestError;
 
 /// A sort of medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +147,23 @@ pub(super) fn media_type_of(sort: Sort, format: &Text<'_>) -> Option<Text<'stati
     known.map(|(_, media_type)| Text::literal(media_type))
 }
 
+/// Whether a generated medium of this type can be shown.
+pub(crate) fn shows(media_type: &Text<'_>, in_stream: bool) -> bool {
+    let is_sound = || AUDIOS.iter().any(|(_, known)| media_type.is(known));
+    image_format(media_type).is_some() || !in_stream && is_sound()
+}
+
+/// Whether a medium can be sent: it is at hand, and of a format that is known.
+pub(super) fn can_write(sort: Sort, media: &Media<'_>) -> bool {
+    let at_hand = match &media.source {
+        Source::Base64(_) => true,
+        Source::Url(url) => url.as_escaped().starts_with(b"s3:"),
+        Source::File(_) => false,
+        Source::Text(_) => sort == Sort::Document,
+    };
+    at_hand && sort.format_of(media).is_some()
+}
+
 /// The format of a generated image.
 pub(super) fn image_format(media_type: &Text<'_>) -> Option<&'static str> {
     let known = IMAGES.iter().find(|(_, known)| media_type.is(known));
@@ -172,33 +188,10 @@ fn read_source<'d>(source: Value<'d>, dropped: &mut Dropped) -> Option<Source<'d
     Some(Source::Text(text))
 }
 
-/// Writes a medium as a block. Names of documents are made unique among those of the request, which `names` holds.
-pub(super) fn write_media(
-    sort: Sort,
-    media: &Media<'_>,
-    names: &mut Vec<String>,
-    out: &mut Out<'_>,
-) -> Result<(), RequestError> {
-    let refused = |message: &'static str| RequestError::about("messages", message);
-    match &media.source {
-        Source::Url(url) if !url.as_escaped().starts_with(b"s3:") => {
-            return Err(refused(
-                "Amazon Bedrock takes media as Base64 or from s3: URLs only, not from other URLs.",
-            ));
-        }
-        Source::File(_) => {
-            return Err(refused(
-                "Amazon Bedrock takes media as Base64 or from s3: URLs only, not as uploaded files.",
-            ));
-        }
-        Source::Text(_) if sort != Sort::Document => {
-            return Err(refused("Only a document can be plain text."));
-        }
-        _ => {}
-    }
-    let format = sort.format_of(media).ok_or_else(|| {
-        refused("Amazon Bedrock cannot take a medium of this type, or its type is not given.")
-    })?;
+/// Writes a medium as a block, of those that [`can_write`] lets through. Names of documents are made unique among those
+/// of the request, which `names` holds.
+pub(super) fn write_media(sort: Sort, media: &Media<'_>, names: &mut Vec<String>, out: &mut Out<'_>) {
+    let Some(format) = sort.format_of(media) else { return };
     out.begin_object().key(sort.block()).begin_object().field("format", format);
     if sort == Sort::Document {
         let name = document_name(media, names);
@@ -212,7 +205,6 @@ pub(super) fn write_media(
         Source::Text(text) | Source::File(text) => out.field_text("text", Some(text)),
     };
     out.end_object().end_object().end_object();
-    Ok(())
 }
 
 /// Longest name of a document, in bytes.

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::media::{Sort, write_media};
+use super::media::{Sort, can_write, write_media};
 use super::model_fields::Family;
 use crate::exchange::{
     CacheHint, ChatRequest, Dropped, Media, Message, Part, PartKind, Role, Text, ToolCall, ToolResult,
 };
 use crate::json::Out;
+use crate::lost_media::refuse_emptied;
 use crate::openai::RequestError;
 use crate::tool_names::{NameRules, ToolNames};
 
@@ -50,6 +51,28 @@ impl<'r, 'a> Turn<'r, 'a> {
             PartKind::ToolResult(result) if result.id == call.id => Some((*part, result)),
             _ => None,
         })
+    }
+}
+
+/// Whether a medium can be sent.
+fn takes(kind: &PartKind<'_>) -> bool {
+    match kind {
+        PartKind::Image(media) => can_write(Sort::Image, media),
+        PartKind::Document(media) => can_write(Sort::Document, media),
+        PartKind::Video(media) => can_write(Sort::Video, media),
+        PartKind::Audio(media) => can_write(Sort::Audio, media),
+        _ => true,
+    }
+}
+
+/// What a part is noted by that cannot be said.
+fn lost_name(kind: &PartKind<'_>) -> &'static str {
+    match kind {
+        PartKind::Image(_) => "messages.content.image_url",
+        PartKind::Document(_) => "messages.content.file",
+        PartKind::Video(_) => "messages.content.video",
+        PartKind::Audio(_) => "messages.content.input_audio",
+        _ => "messages.content",
     }
 }
 
@@ -114,7 +137,11 @@ impl<'w> MessageWriter<'w> {
 
     /// Writes the member `messages`.
     pub(super) fn write(mut self, messages: &[Message<'_>], out: &mut Out<'_>) -> Result<(), RequestError> {
+        refuse_emptied(messages, takes)?;
         let turns = self.turns(messages);
+        if turns.is_empty() && !messages.iter().any(|message| message.role == Role::System) {
+            return Err(RequestError::about("messages", "There must be at least one message with content."));
+        }
         out.key("messages").begin_array();
         if turns.first().is_none_or(|turn| turn.role == Role::Assistant) {
             begin_turn("user", out);
@@ -124,14 +151,14 @@ impl<'w> MessageWriter<'w> {
         let mut calls = Vec::new();
         for (nth, turn) in turns.iter().enumerate() {
             if turn.role == Role::Assistant {
-                self.assistant(turn, nth + 1 == turns.len(), out)?;
+                self.assistant(turn, nth + 1 == turns.len(), out);
                 calls = turn.calls().collect();
             } else {
-                self.user(turn, &std::mem::take(&mut calls), out)?;
+                self.user(turn, &std::mem::take(&mut calls), out);
             }
         }
         if !calls.is_empty() {
-            self.user(&Turn { role: Role::User, parts: Vec::new() }, &calls, out)?;
+            self.user(&Turn { role: Role::User, parts: Vec::new() }, &calls, out);
         }
         out.end_array();
         Ok(())
@@ -168,15 +195,15 @@ impl<'w> MessageWriter<'w> {
             }
             PartKind::ToolCall(_) => role == Role::Assistant,
             PartKind::ToolResult(_) => role == Role::User,
-            PartKind::Image(_) | PartKind::Document(_) | PartKind::Video(_) | PartKind::Audio(_) => {
-                role == Role::User
+            kind @ (PartKind::Image(_) | PartKind::Document(_) | PartKind::Video(_) | PartKind::Audio(_)) => {
+                role == Role::User && takes(kind)
             }
         };
-        self.dropped.note_if(!can, "messages.content");
+        self.dropped.note_if(!can, lost_name(&part.kind));
         can
     }
 
-    fn assistant(&mut self, turn: &Turn<'_, '_>, last: bool, out: &mut Out<'_>) -> Result<(), RequestError> {
+    fn assistant(&mut self, turn: &Turn<'_, '_>, last: bool, out: &mut Out<'_>) {
         begin_turn("assistant", out);
         for (nth, part) in turn.parts.iter().enumerate() {
             match &part.kind {
@@ -184,30 +211,24 @@ impl<'w> MessageWriter<'w> {
                 PartKind::Text(text) if last && nth + 1 == turn.parts.len() => {
                     write_text(&Text::plain(text.decode().trim_end()), out);
                 }
-                _ => self.block(part, out)?,
+                _ => self.block(part, out),
             }
             // Behind a thought none may stand.
             let thought = matches!(part.kind, PartKind::Thinking { .. } | PartKind::RedactedThinking(_));
             write_cache_point(part.cache.filter(|_| !thought), self.family, self.dropped, out);
         }
         end_turn(out);
-        Ok(())
     }
 
     /// Results of the calls before, in their order and one for each, and then the rest.
-    fn user(
-        &mut self,
-        turn: &Turn<'_, '_>,
-        calls: &[&ToolCall<'_>],
-        out: &mut Out<'_>,
-    ) -> Result<(), RequestError> {
+    fn user(&mut self, turn: &Turn<'_, '_>, calls: &[&ToolCall<'_>], out: &mut Out<'_>) {
         begin_turn("user", out);
         let mut answered: Vec<*const Part<'_>> = Vec::with_capacity(calls.len());
         for call in calls {
             match turn.result_of(call) {
                 Some((part, result)) if !answered.contains(&std::ptr::from_ref(part).cast()) => {
                     answered.push(std::ptr::from_ref(part).cast());
-                    self.result(result, out)?;
+                    self.result(result, out);
                     write_cache_point(part.cache, self.family, self.dropped, out);
                 }
                 _ => write_missing_result(call, out),
@@ -218,7 +239,7 @@ impl<'w> MessageWriter<'w> {
         for part in rest {
             document |= matches!(part.kind, PartKind::Document(_));
             text |= matches!(part.kind, PartKind::Text(_));
-            self.block(part, out)?;
+            self.block(part, out);
             write_cache_point(part.cache, self.family, self.dropped, out);
         }
         // A document alone is refused.
@@ -226,22 +247,21 @@ impl<'w> MessageWriter<'w> {
             write_text(&FILLER, out);
         }
         end_turn(out);
-        Ok(())
     }
 
-    fn block(&mut self, part: &Part<'_>, out: &mut Out<'_>) -> Result<(), RequestError> {
+    fn block(&mut self, part: &Part<'_>, out: &mut Out<'_>) {
         match &part.kind {
             PartKind::Text(text) | PartKind::Refusal(text) => write_text(text, out),
             PartKind::Image(media) => {
                 let detail = media.detail.as_ref().is_some_and(|detail| !detail.is("auto"));
                 self.dropped.note_if(detail, "image.detail");
-                self.media(Sort::Image, media, out)?;
+                self.media(Sort::Image, media, out);
             }
-            PartKind::Document(media) => self.media(Sort::Document, media, out)?,
-            PartKind::Video(media) => self.media(Sort::Video, media, out)?,
-            PartKind::Audio(media) => self.media(Sort::Audio, media, out)?,
+            PartKind::Document(media) => self.media(Sort::Document, media, out),
+            PartKind::Video(media) => self.media(Sort::Video, media, out),
+            PartKind::Audio(media) => self.media(Sort::Audio, media, out),
             PartKind::ToolCall(call) => self.call(call, out),
-            PartKind::ToolResult(result) => self.orphan(result, out)?,
+            PartKind::ToolResult(result) => self.orphan(result, out),
             PartKind::Thinking { text, signature } => {
                 out.begin_object().key("reasoningContent").begin_object();
                 out.key("reasoningText").begin_object().field_text("text", Some(text));
@@ -252,11 +272,10 @@ impl<'w> MessageWriter<'w> {
                 out.field_text("redactedContent", Some(data)).end_object().end_object();
             }
         }
-        Ok(())
     }
 
-    fn media(&mut self, sort: Sort, media: &Media<'_>, out: &mut Out<'_>) -> Result<(), RequestError> {
-        write_media(sort, media, &mut self.documents, out)
+    fn media(&mut self, sort: Sort, media: &Media<'_>, out: &mut Out<'_>) {
+        write_media(sort, media, &mut self.documents, out);
     }
 
     fn call(&mut self, call: &ToolCall<'_>, out: &mut Out<'_>) {
@@ -271,16 +290,19 @@ impl<'w> MessageWriter<'w> {
         out.end_object().end_object();
     }
 
-    fn result(&mut self, result: &ToolResult<'_>, out: &mut Out<'_>) -> Result<(), RequestError> {
+    fn result(&mut self, result: &ToolResult<'_>, out: &mut Out<'_>) {
         begin_result(&result.id, out);
         let mut any = false;
         for part in &result.parts {
             match &part.kind {
                 PartKind::Text(text) if text.is_blank() => continue,
-                PartKind::Text(_) | PartKind::Image(_) | PartKind::Document(_) | PartKind::Video(_) => {
-                    self.block(part, out)?;
+                PartKind::Text(_) | PartKind::Image(_) | PartKind::Document(_) | PartKind::Video(_)
+                    if self.can_be_said(Role::User, part) =>
+                {
+                    self.block(part, out);
                     any = true;
                 }
+                PartKind::Image(_) | PartKind::Document(_) | PartKind::Video(_) => {}
                 _ => self.dropped.note("messages.content"),
             }
         }
@@ -288,24 +310,22 @@ impl<'w> MessageWriter<'w> {
             write_text(&NO_OUTPUT, out);
         }
         end_result(result.is_error, out);
-        Ok(())
     }
 
     /// A result of no call is refused as such; what it says is kept.
-    fn orphan(&mut self, result: &ToolResult<'_>, out: &mut Out<'_>) -> Result<(), RequestError> {
+    fn orphan(&mut self, result: &ToolResult<'_>, out: &mut Out<'_>) {
         self.dropped.note("messages.tool_call_id");
         let mut any = false;
         for part in &result.parts {
             let nested = matches!(part.kind, PartKind::ToolResult(_));
             if !nested && self.can_be_said(Role::User, part) {
-                self.block(part, out)?;
+                self.block(part, out);
                 any = true;
             }
         }
         if !any {
             write_text(&NO_OUTPUT, out);
         }
-        Ok(())
     }
 }
 

@@ -20,6 +20,8 @@ mod stream_out;
 mod tap;
 mod usage;
 
+pub(crate) use media::shows;
+
 pub use answer::{read_answer, write_answer};
 pub use error::{error_type, read_error, write_error};
 pub use request_in::read_request;

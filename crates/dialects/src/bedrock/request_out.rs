@@ -21,7 +21,7 @@ pub fn mapped_name<'n>(tools: &[Tool<'_>], name: &'n Text<'_>) -> Text<'n> {
 ///
 /// # Errors
 ///
-/// Where it asks for several answers, or holds media that are not at hand.
+/// Where it asks for several answers, or a message would be empty.
 pub fn write_request(
     request: &ChatRequest<'_>,
     target: &Target<'_>,
@@ -45,7 +45,7 @@ pub fn write_request(
     MessageWriter::new(&names, &NAMES, family, dropped).write(&request.messages, &mut out)?;
     write_system(request, family, dropped, &mut out);
     let sampling = !(adaptive || thinking.excludes_sampling());
-    write_inference_config(request, sampling, dropped, &mut out);
+    write_inference_config(request, family, sampling, dropped, &mut out);
     tools.write(&names, family, dropped, &mut out);
     write_output_config(request, thinking, dropped, &mut out);
     write_service_tier(request, dropped, &mut out);
@@ -107,16 +107,22 @@ fn write_system(request: &ChatRequest<'_>, family: Family, dropped: &mut Dropped
 
 fn write_inference_config(
     request: &ChatRequest<'_>,
+    family: Family,
     sampling: bool,
     dropped: &mut Dropped,
     out: &mut Out<'_>,
 ) {
+    let claude = family == Family::Claude;
     let (temperature, top_p) = (request.temperature.as_ref(), request.top_p.as_ref());
     dropped.note_if(temperature.is_some() && !sampling, "temperature");
-    dropped.note_if(top_p.is_some() && !sampling, "top_p");
-    let (temperature, top_p) = (temperature.filter(|_| sampling), top_p.filter(|_| sampling));
-    dropped.note_if(request.stop.iter().any(Text::is_empty), "stop");
-    let stop: Vec<&Text<'_>> = request.stop.iter().filter(|text| !text.is_empty()).collect();
+    // Claude takes one of the two.
+    let takes_top_p = sampling && !(claude && temperature.is_some());
+    dropped.note_if(top_p.is_some() && !takes_top_p, "top_p");
+    let (temperature, top_p) = (temperature.filter(|_| sampling), top_p.filter(|_| takes_top_p));
+    // None takes a text that is empty, and Claude none of white space.
+    let takes = |text: &&Text<'_>| if claude { !text.is_blank() } else { !text.is_empty() };
+    let stop: Vec<&Text<'_>> = request.stop.iter().filter(takes).collect();
+    dropped.note_if(stop.len() < request.stop.len(), "stop");
     if request.max_tokens.is_none() && temperature.is_none() && top_p.is_none() && stop.is_empty() {
         return;
     }
@@ -138,7 +144,7 @@ fn write_inference_config(
 /// The scale ends at 1 here.
 fn clamped<'t>(temperature: &'t Number<'_>, dropped: &mut Dropped) -> &'t [u8] {
     if temperature.as_f64().is_some_and(|value| value > 1.0) {
-        dropped.note("temperature>1");
+        dropped.note("temperature");
         return b"1";
     }
     temperature.as_bytes()

@@ -7,6 +7,18 @@ use crate::exchange::{
 };
 use crate::json::{Out, push_json_string, scan_object_lenient};
 
+/// What a call is answered with that has no result.
+const NO_RESULT: &str = "The tool call was not executed.";
+
+/// Whether a medium is taken: images by bytes or address, and documents of text.
+pub(super) fn takes(kind: &PartKind<'_>) -> bool {
+    matches!(
+        kind,
+        PartKind::Image(Media { source: Source::Base64(_) | Source::Url(_), .. })
+            | PartKind::Document(Media { source: Source::Text(_), .. })
+    )
+}
+
 /// Writes the conversation of one request.
 pub(super) struct MessageWriter<'w, 'a, 'd> {
     request: &'w ChatRequest<'a>,
@@ -15,68 +27,81 @@ pub(super) struct MessageWriter<'w, 'a, 'd> {
     pub(super) documents: Vec<&'w Media<'a>>,
     /// How many messages were written.
     pub(super) count: usize,
-    /// The calls that results may answer: those of the last turn of the model.
-    calls: Vec<&'w Text<'a>>,
+    /// Results that were written behind their calls.
+    answered: Vec<&'w Part<'a>>,
 }
 
 impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
     pub(super) fn new(request: &'w ChatRequest<'a>, dropped: &'d mut Dropped) -> Self {
-        Self { request, dropped, documents: Vec::new(), count: 0, calls: Vec::new() }
+        Self { request, dropped, documents: Vec::new(), count: 0, answered: Vec::new() }
     }
 
     /// Appends the messages as an array.
     pub(super) fn write(&mut self, out: &mut Out<'_>) {
         out.begin_array();
         let request = self.request;
-        for message in &request.messages {
+        for (at, message) in request.messages.iter().enumerate() {
             self.dropped.note_if(message.name.is_some(), "messages.name");
             self.dropped.note_if(message.parts.iter().any(|part| part.cache.is_some()), "cache_control");
             match message.role {
                 Role::System => self.plain("system", message.parts.iter(), out),
                 Role::User => self.user(message, out),
-                Role::Assistant => self.assistant(message, out),
+                Role::Assistant => {
+                    self.assistant(message, out);
+                    self.results(message, &request.messages[at + 1..], out);
+                }
             }
         }
         out.end_array();
     }
 
-    /// A message of the user: what tools answered first, each in a message of its own, then what the user says. Images
-    /// that tools returned go with the latter, since messages of tools hold texts only.
-    fn user(&mut self, message: &'w Message<'a>, out: &mut Out<'_>) {
-        let mut results = Vec::new();
-        let mut rest = Vec::new();
+    /// Answers every call, in their order and directly behind them, with its result from what follows up to the model's
+    /// next turn. A call without one is refused.
+    fn results(&mut self, message: &'w Message<'a>, later: &'w [Message<'a>], out: &mut Out<'_>) {
+        let later = later.iter().take_while(|message| message.role != Role::Assistant);
+        let given = || later.clone().flat_map(|message| &message.parts);
         for part in &message.parts {
-            match &part.kind {
-                PartKind::ToolResult(result) => results.push(result),
-                _ => rest.push(part),
+            let PartKind::ToolCall(call) = &part.kind else { continue };
+            let answer = given().find_map(|part| match &part.kind {
+                PartKind::ToolResult(result) if result.id == call.id => Some((part, result)),
+                _ => None,
+            });
+            if let Some((part, result)) = answer {
+                self.answered.push(part);
+                self.tool_result(result, out);
+            } else {
+                self.count += 1;
+                out.begin_object().field("role", "tool").key("tool_call_id").text(&call.id);
+                out.field("content", NO_RESULT).end_object();
             }
         }
-        let position = |result: &&ToolResult<'_>| self.calls.iter().position(|id| **id == result.id);
-        let (mut answers, orphans): (Vec<_>, Vec<_>) =
-            results.into_iter().partition(|result| position(result).is_some());
-        answers.sort_by_key(position);
-        let mut hoisted = Vec::new();
-        for result in answers {
-            self.tool_result(result, &mut hoisted, out);
-        }
-        for result in orphans {
-            // Cohere refuses a result without its call; what it says is kept.
-            self.dropped.note("messages.tool_call_id");
-            hoisted.extend(&result.parts);
+    }
+
+    /// What the user says. Images that tools returned go with it, since messages of tools hold texts only.
+    fn user(&mut self, message: &'w Message<'a>, out: &mut Out<'_>) {
+        let (mut hoisted, mut rest) = (Vec::new(), Vec::new());
+        for part in &message.parts {
+            match &part.kind {
+                PartKind::ToolResult(result)
+                    if self.answered.iter().any(|answered| std::ptr::eq(*answered, part)) =>
+                {
+                    hoisted.extend(result.parts.iter().filter(|part| text_of(&part.kind).is_none()));
+                }
+                PartKind::ToolResult(result) => {
+                    // Cohere refuses a result without its call; what it says is kept.
+                    self.dropped.note("messages.tool_call_id");
+                    hoisted.extend(&result.parts);
+                }
+                _ => rest.push(part),
+            }
         }
         self.plain("user", hoisted.into_iter().chain(rest), out);
     }
 
-    fn tool_result(
-        &mut self,
-        result: &'w ToolResult<'a>,
-        hoisted: &mut Vec<&'w Part<'a>>,
-        out: &mut Out<'_>,
-    ) {
+    fn tool_result(&mut self, result: &'w ToolResult<'a>, out: &mut Out<'_>) {
         self.dropped.note_if(result.is_error, "messages.tool.is_error");
         let texts =
             || result.parts.iter().filter_map(|part| text_of(&part.kind)).filter(|text| !text.is_empty());
-        hoisted.extend(result.parts.iter().filter(|part| text_of(&part.kind).is_none()));
         self.count += 1;
         out.begin_object().field("role", "tool").key("tool_call_id").text(&result.id).key("content");
         match (texts().next(), texts().nth(1)) {
@@ -119,10 +144,10 @@ impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
                 return true;
             }
             PartKind::Document(media @ Media { source: Source::Text(_), .. }) => self.documents.push(media),
-            PartKind::Image(_) => self.dropped.note("messages.image"),
-            PartKind::Document(_) => self.dropped.note("messages.file"),
-            PartKind::Audio(_) => self.dropped.note("messages.audio"),
-            PartKind::Video(_) => self.dropped.note("messages.video"),
+            PartKind::Image(_) => self.dropped.note("messages.content.image_url"),
+            PartKind::Document(_) => self.dropped.note("messages.content.file"),
+            PartKind::Audio(_) => self.dropped.note("messages.content.input_audio"),
+            PartKind::Video(_) => self.dropped.note("messages.content.video"),
             PartKind::Thinking { .. } | PartKind::RedactedThinking(_) => {
                 self.dropped.note("messages.thinking")
             }
@@ -133,7 +158,6 @@ impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
 
     /// A turn of the model. Text beside calls of tools is its plan for them.
     fn assistant(&mut self, message: &'w Message<'a>, out: &mut Out<'_>) {
-        self.calls.clear();
         let (mut texts, mut thoughts, mut calls) = (Vec::new(), Vec::new(), Vec::new());
         for part in &message.parts {
             match &part.kind {
@@ -149,7 +173,6 @@ impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
             return;
         }
         self.count += 1;
-        self.calls.extend(calls.iter().map(|call| &call.id));
         out.begin_object().field("role", "assistant");
         if calls.is_empty() {
             write_content(&thoughts, &texts, out);

@@ -1,9 +1,10 @@
-use super::message_out::MessageWriter;
+use super::message_out::{MessageWriter, takes};
 use super::tools::write_tool;
 use crate::exchange::{
     ChatRequest, Dropped, Effort, Format, Media, Number, Reasoning, Source, Tool, ToolChoice,
 };
 use crate::json::Out;
+use crate::lost_media::refuse_emptied;
 use crate::openai::RequestError;
 use crate::wire::Target;
 
@@ -24,6 +25,7 @@ pub fn write_request(
     if request.n.is_some_and(|n| n > 1) {
         return Err(RequestError::about("n", "This model gives one answer at a time: 'n' must be 1."));
     }
+    refuse_emptied(&request.messages, takes)?;
     let mut out = Out::new(out);
     out.begin_object().field("model", target.model).key("messages");
     let mut messages = MessageWriter::new(request, dropped);

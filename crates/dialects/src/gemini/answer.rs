@@ -100,13 +100,8 @@ fn write_answer_part(part: &Part<'_>, out: &mut Out<'_>) {
     match &part.kind {
         PartKind::ToolCall(call) => write_call(call, &call.name, true, false, out),
         PartKind::Thinking { text, signature } => write_thought(text, signature.as_ref(), out),
-        kind => {
-            let before = out.bytes().len();
-            if write_part(kind, out).is_err() {
-                // A generated medium without a type, which no client could show.
-                out.bytes().truncate(before);
-            }
-        }
+        // Not a generated medium without a type, which no client could show.
+        kind => write_part(kind, out),
     }
 }
 

@@ -1,12 +1,13 @@
 //! The conversation as Google wants it: turns of user and model by turns, results of tools in the order of the calls and
 //! alone in their turn, no empty parts.
 
-use super::media::write_media;
+use super::media::{can_write, write_media};
 use super::tools_out::NAMES;
 use crate::exchange::{
     ChatRequest, Dropped, Media, Message, PartKind, Role, Source, Text, ToolCall, ToolResult,
 };
 use crate::json::{self, Out};
+use crate::lost_media::refuse_emptied;
 use crate::openai::RequestError;
 use crate::tool_names::ToolNames;
 use crate::wire::{Quirk, Quirks};
@@ -44,11 +45,12 @@ impl<'r, 'a> Turns<'r, 'a> {
     ///
     /// # Errors
     ///
-    /// Where there are none, or a result is for no call.
+    /// Where there are none, or one would be empty.
     pub(super) fn of(request: &'r ChatRequest<'a>, dropped: &mut Dropped) -> Result<Self, RequestError> {
         let mut sorted = Self { turns: Vec::with_capacity(request.messages.len()), system: Vec::new() };
+        refuse_emptied(&request.messages, takes)?;
         for message in &request.messages {
-            sorted.message(message, dropped)?;
+            sorted.message(message, dropped);
         }
         if sorted.turns.is_empty() && sorted.system.is_empty() {
             return Err(RequestError::about("messages", "The conversation holds nothing to answer."));
@@ -56,12 +58,12 @@ impl<'r, 'a> Turns<'r, 'a> {
         Ok(sorted)
     }
 
-    fn message(&mut self, message: &'r Message<'a>, dropped: &mut Dropped) -> Result<(), RequestError> {
+    fn message(&mut self, message: &'r Message<'a>, dropped: &mut Dropped) {
         dropped.note_if(message.name.is_some(), "messages.name");
         for part in &message.parts {
             dropped.note_if(part.cache.is_some(), "cache_control");
             match (&part.kind, message.role) {
-                (PartKind::ToolResult(result), _) => self.result(&part.kind, result)?,
+                (PartKind::ToolResult(result), _) => self.result(&part.kind, result, dropped),
                 (PartKind::Text(text) | PartKind::Refusal(text), _) if text.is_empty() => {}
                 (PartKind::Text(text), Role::System) => self.system.push(text),
                 (_, Role::System) => dropped.note("messages.system"),
@@ -73,14 +75,20 @@ impl<'r, 'a> Turns<'r, 'a> {
                         self.push(Speaker::Model, &part.kind);
                     }
                 }
-                (kind, Role::User) => {
-                    note_media(kind, dropped);
-                    self.push(Speaker::User, kind);
-                }
-                (kind, Role::Assistant) => self.push(Speaker::Model, kind),
+                (kind, Role::User) => self.said_by_user(kind, dropped),
+                (kind, Role::Assistant) if takes(kind) => self.push(Speaker::Model, kind),
+                (kind, Role::Assistant) => dropped.note(lost_name(kind)),
             }
         }
-        Ok(())
+    }
+
+    fn said_by_user(&mut self, kind: &'r PartKind<'a>, dropped: &mut Dropped) {
+        if takes(kind) {
+            note_media(kind, dropped);
+            self.push(Speaker::User, kind);
+        } else {
+            dropped.note(lost_name(kind));
+        }
     }
 
     fn push(&mut self, speaker: Speaker, part: &'r PartKind<'a>) {
@@ -92,7 +100,10 @@ impl<'r, 'a> Turns<'r, 'a> {
     }
 
     /// Puts a result into the turn behind that of its call, whatever was said in between.
-    fn result(&mut self, part: &'r PartKind<'a>, result: &'r ToolResult<'a>) -> Result<(), RequestError> {
+    fn result(&mut self, part: &'r PartKind<'a>, result: &'r ToolResult<'a>, dropped: &mut Dropped) {
+        for (kind, _) in result.parts.iter().filter_map(|part| as_media(&part.kind)) {
+            dropped.note_if(!takes(kind), lost_name(kind));
+        }
         let found = self.turns.iter().enumerate().rev().find_map(|(at, turn)| {
             let mut calls = turn.calls().enumerate();
             calls.find(|(_, call)| call.id == result.id).map(|(order, call)| (at + 1, order, &call.name))
@@ -103,12 +114,7 @@ impl<'r, 'a> Turns<'r, 'a> {
                 let model = self.turns.iter().rposition(|turn| turn.speaker == Speaker::Model);
                 (model.map_or(self.turns.len(), |at| at + 1), (usize::MAX, name))
             }
-            (None, None) => {
-                return Err(RequestError::about(
-                    "messages",
-                    "A tool's result answers none of the tool calls before it.",
-                ));
-            }
+            (None, None) => return self.orphan(result, dropped),
         };
         if self.turns.get(at).is_none_or(|turn| turn.speaker != Speaker::Tools) {
             self.turns.insert(at, Turn { speaker: Speaker::Tools, pieces: Vec::new() });
@@ -116,7 +122,20 @@ impl<'r, 'a> Turns<'r, 'a> {
         let pieces = &mut self.turns[at].pieces;
         let behind = pieces.partition_point(|piece| piece.call.is_some_and(|(order, _)| order <= call.0));
         pieces.insert(behind, Piece { part, call: Some(call) });
-        Ok(())
+    }
+
+    /// A result of no call, as clients leave behind that cut off the beginning of a conversation. It would be refused; what
+    /// it says is kept.
+    fn orphan(&mut self, result: &'r ToolResult<'a>, dropped: &mut Dropped) {
+        dropped.note("messages.tool_call_id");
+        for part in &result.parts {
+            match &part.kind {
+                PartKind::Text(text) if text.is_empty() => {}
+                PartKind::Text(_) => self.push(Speaker::User, &part.kind),
+                kind if as_media(kind).is_some() => self.said_by_user(kind, dropped),
+                _ => dropped.note("messages.content"),
+            }
+        }
     }
 
     /// Appends the system prompts as `systemInstruction`, if there are any.
@@ -130,16 +149,7 @@ impl<'r, 'a> Turns<'r, 'a> {
     }
 
     /// Appends the turns as `contents`.
-    ///
-    /// # Errors
-    ///
-    /// Where a medium cannot be sent.
-    pub(super) fn write(
-        &self,
-        quirks: Quirks,
-        names: &ToolNames,
-        out: &mut Out<'_>,
-    ) -> Result<(), RequestError> {
+    pub(super) fn write(&self, quirks: Quirks, names: &ToolNames, out: &mut Out<'_>) {
         let current = self.turns.iter().rposition(|turn| turn.speaker == Speaker::User).unwrap_or(0);
         out.key("contents").begin_array();
         if self.turns.first().is_none_or(|turn| turn.speaker == Speaker::Model) {
@@ -149,10 +159,24 @@ impl<'r, 'a> Turns<'r, 'a> {
             end(out);
         }
         for (at, turn) in self.turns.iter().enumerate() {
-            turn.write(quirks, names, at >= current, out)?;
+            turn.write(quirks, names, at >= current, out);
         }
         out.end_array();
-        Ok(())
+    }
+}
+
+/// Whether a part can be sent: all but some media can.
+fn takes(kind: &PartKind<'_>) -> bool {
+    as_media(kind).is_none_or(|(_, media)| can_write(media))
+}
+
+/// What a medium is noted by that cannot be sent.
+fn lost_name(kind: &PartKind<'_>) -> &'static str {
+    match kind {
+        PartKind::Image(_) => "messages.content.image_url",
+        PartKind::Audio(_) => "messages.content.input_audio",
+        PartKind::Video(_) => "messages.content.video",
+        _ => "messages.content.file",
     }
 }
 
@@ -189,13 +213,7 @@ impl<'r, 'a> Turn<'r, 'a> {
     }
 
     /// `current` says that the turn is one the model is still in, whose calls need their signatures.
-    fn write(
-        &self,
-        quirks: Quirks,
-        names: &ToolNames,
-        current: bool,
-        out: &mut Out<'_>,
-    ) -> Result<(), RequestError> {
+    fn write(&self, quirks: Quirks, names: &ToolNames, current: bool, out: &mut Out<'_>) {
         begin(if self.speaker == Speaker::Model { "model" } else { "user" }, out);
         // Of calls made at once only the first is signed.
         let mut sign = current && quirks.has(Quirk::ThinkingLevel);
@@ -207,44 +225,37 @@ impl<'r, 'a> Turn<'r, 'a> {
                     write_call(call, &name, !quirks.has(Quirk::NoCallIds), sign, out);
                 }
                 (PartKind::ToolResult(result), Some((_, name))) => {
-                    write_result(result, &names.mapped(&NAMES, name), quirks, out)?;
+                    write_result(result, &names.mapped(&NAMES, name), quirks, out);
                 }
-                (part, _) => write_part(part, out)?,
+                (part, _) => write_part(part, out),
             }
         }
         end(out);
         if self.speaker == Speaker::Tools && !quirks.has(Quirk::ThinkingLevel) {
-            self.write_media_of_results(out)?;
+            self.write_media_of_results(out);
         }
-        Ok(())
     }
 
     /// Models before Gemini 3 take no media within a result, so they come in a turn behind it.
-    fn write_media_of_results(&self, out: &mut Out<'_>) -> Result<(), RequestError> {
+    fn write_media_of_results(&self, out: &mut Out<'_>) {
         let results = self.pieces.iter().filter_map(|piece| match piece.part {
             PartKind::ToolResult(result) => Some(result),
             _ => None,
         });
         let mut media = results.flat_map(media_of).peekable();
         if media.peek().is_none() {
-            return Ok(());
+            return;
         }
         begin("user", out);
-        for (kind, media) in media {
-            write_media(kind, media, out)?;
-        }
+        media.for_each(|media| write_media(media, out));
         end(out);
-        Ok(())
     }
 }
 
-/// The parts of a result that are no text.
-fn media_of<'r, 'a>(result: &'r ToolResult<'a>) -> impl Iterator<Item = (&'r PartKind<'a>, &'r Media<'a>)> {
-    result
-        .parts
-        .iter()
-        .filter_map(|part| as_media(&part.kind))
-        .filter(|(_, media)| !matches!(media.source, Source::Text(_)))
+/// The parts of a result that are no text, and can be sent.
+fn media_of<'r, 'a>(result: &'r ToolResult<'a>) -> impl Iterator<Item = &'r Media<'a>> {
+    let media = result.parts.iter().filter_map(|part| as_media(&part.kind));
+    media.map(|(_, media)| media).filter(|media| !matches!(media.source, Source::Text(_)) && can_write(media))
 }
 
 fn as_media<'r, 'a>(kind: &'r PartKind<'a>) -> Option<(&'r PartKind<'a>, &'r Media<'a>)> {
@@ -258,7 +269,7 @@ fn as_media<'r, 'a>(kind: &'r PartKind<'a>) -> Option<(&'r PartKind<'a>, &'r Med
 }
 
 /// Appends a part of a turn that is no result of a tool.
-pub(super) fn write_part(kind: &PartKind<'_>, out: &mut Out<'_>) -> Result<(), RequestError> {
+pub(super) fn write_part(kind: &PartKind<'_>, out: &mut Out<'_>) {
     match kind {
         PartKind::Text(text) | PartKind::Refusal(text) => write_text(text, out),
         PartKind::Thinking { text, .. } => {
@@ -269,11 +280,8 @@ pub(super) fn write_part(kind: &PartKind<'_>, out: &mut Out<'_>) -> Result<(), R
         PartKind::Image(media)
         | PartKind::Audio(media)
         | PartKind::Document(media)
-        | PartKind::Video(media) => {
-            write_media(kind, media, out)?;
-        }
+        | PartKind::Video(media) => write_media(media, out),
     }
-    Ok(())
 }
 
 /// Appends a call, by the name its tool has there. `sign` puts Google's stand-in where the signature is missing.
@@ -297,12 +305,7 @@ pub(super) fn write_call(call: &ToolCall<'_>, name: &Text<'_>, with_id: bool, si
     out.end_object();
 }
 
-fn write_result(
-    result: &ToolResult<'_>,
-    name: &Text<'_>,
-    quirks: Quirks,
-    out: &mut Out<'_>,
-) -> Result<(), RequestError> {
+fn write_result(result: &ToolResult<'_>, name: &Text<'_>, quirks: Quirks, out: &mut Out<'_>) {
     out.begin_object().key("functionResponse").begin_object();
     if !quirks.has(Quirk::NoCallIds) && !result.id.is_empty() {
         out.key("id").text(&result.id);
@@ -311,13 +314,10 @@ fn write_result(
     write_response(result, out);
     if quirks.has(Quirk::ThinkingLevel) && media_of(result).next().is_some() {
         out.key("parts").begin_array();
-        for (kind, media) in media_of(result) {
-            write_media(kind, media, out)?;
-        }
+        media_of(result).for_each(|media| write_media(media, out));
         out.end_array();
     }
     out.end_object().end_object();
-    Ok(())
 }
 
 /// The response must be an object. A result that is one goes as it is; any other text is its `output`, or its `error`.

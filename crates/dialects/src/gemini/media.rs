@@ -3,7 +3,6 @@
 use super::names::text_of;
 use crate::exchange::{Media, PartKind, Source, Text};
 use crate::json::{Out, Value};
-use crate::openai::RequestError;
 
 /// Where files live that were uploaded to the Gemini API.
 const FILES_API: &str = "https://generativelanguage.googleapis.com/";
@@ -43,76 +42,58 @@ fn standard_base64(data: Text<'_>) -> Text<'_> {
     Text::plain(&data.decode().replace('-', "+").replace('_', "/"))
 }
 
-/// Appends the medium as a part.
-///
-/// # Errors
-///
-/// Where its type is unknown or Google cannot read it from where it is.
-pub(super) fn write_media(
-    kind: &PartKind<'_>,
-    media: &Media<'_>,
-    out: &mut Out<'_>,
-) -> Result<(), RequestError> {
+/// Whether Google can be given the medium: its type is known, and it can be read from where it is.
+pub(super) fn can_write(media: &Media<'_>) -> bool {
+    match &media.source {
+        Source::Text(_) => true,
+        Source::Base64(data) => declared(media).or_else(|| sniffed(data)).is_some(),
+        Source::Url(url) => {
+            let decoded = url.decode();
+            let readable = ["https://", "http://", "gs://"].iter().any(|scheme| decoded.starts_with(scheme));
+            readable && (is_film(&decoded) || declared(media).or_else(|| by_extension(&decoded)).is_some())
+        }
+        Source::File(id) => {
+            let uri = id.decode();
+            uri.starts_with(FILES_API) || uri.starts_with("gs://")
+        }
+    }
+}
+
+/// Appends a medium as a part, if it is one that [`can_write`] lets through.
+pub(super) fn write_media(media: &Media<'_>, out: &mut Out<'_>) {
     match &media.source {
         Source::Text(text) => {
             out.begin_object().key("text").text(text).end_object();
         }
         Source::Base64(data) => {
-            let media_type = declared(media).or_else(|| sniffed(data)).ok_or_else(|| unknown_type(kind))?;
+            let Some(media_type) = declared(media).or_else(|| sniffed(data)) else { return };
             out.begin_object().key("inlineData").begin_object();
             out.key("mimeType").text(&media_type).key("data").text(data).end_object().end_object();
         }
-        Source::Url(url) => write_url(kind, media, url, out)?,
-        Source::File(id) => {
-            let uri = id.decode();
-            if !uri.starts_with(FILES_API) && !uri.starts_with("gs://") {
-                return Err(about(kind, "was uploaded to another provider; send its bytes or an address"));
-            }
-            write_file(declared(media).as_ref(), id, out);
-        }
+        Source::Url(url) => write_url(media, url, out),
+        Source::File(id) => write_file(declared(media).as_ref(), id, out),
     }
-    Ok(())
 }
 
 /// Gemini reads public addresses since early 2026, Vertex AI before that; both need to be told the type, but for films of
 /// YouTube.
-fn write_url(
-    kind: &PartKind<'_>,
-    media: &Media<'_>,
-    url: &Text<'_>,
-    out: &mut Out<'_>,
-) -> Result<(), RequestError> {
+fn write_url(media: &Media<'_>, url: &Text<'_>, out: &mut Out<'_>) {
     let decoded = url.decode();
-    if !["https://", "http://", "gs://"].iter().any(|scheme| decoded.starts_with(scheme)) {
-        return Err(about(kind, "must be given as bytes, or at an address that begins with https: or gs:"));
+    if is_film(&decoded) {
+        return write_file(None, url, out);
     }
-    let film = ["https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/"];
-    if film.iter().any(|host| decoded.starts_with(host)) {
-        write_file(None, url, out);
-        return Ok(());
-    }
-    let media_type = declared(media).or_else(|| by_extension(&decoded)).ok_or_else(|| unknown_type(kind))?;
-    write_file(Some(&media_type), url, out);
-    Ok(())
+    let media_type = declared(media).or_else(|| by_extension(&decoded));
+    write_file(media_type.as_ref(), url, out);
+}
+
+fn is_film(url: &str) -> bool {
+    const HOSTS: [&str; 3] = ["https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/"];
+    HOSTS.iter().any(|host| url.starts_with(host))
 }
 
 fn write_file(media_type: Option<&Text<'_>>, uri: &Text<'_>, out: &mut Out<'_>) {
     out.begin_object().key("fileData").begin_object();
     out.field_text("mimeType", media_type).key("fileUri").text(uri).end_object().end_object();
-}
-
-fn unknown_type(kind: &PartKind<'_>) -> RequestError {
-    about(kind, "needs a media type that Gemini can be told")
-}
-
-fn about(kind: &PartKind<'_>, what: &str) -> RequestError {
-    let (param, noun) = match kind {
-        PartKind::Image(_) => ("messages.content.image_url", "An image"),
-        PartKind::Audio(_) => ("messages.content.input_audio", "A sound"),
-        PartKind::Video(_) => ("messages.content.video", "A film"),
-        _ => ("messages.content.file", "A document"),
-    };
-    RequestError::about(param, format!("{noun} {what}."))
 }
 
 /// The type the client gave, without parameters and by its registered name.

@@ -19,7 +19,7 @@ const MAX_STOPS: usize = 5;
 ///
 /// # Errors
 ///
-/// Where Google cannot be asked for it at all: a medium it cannot read, a result for no call, more answers than it gives.
+/// Where Google cannot be asked for it at all: a message would be empty, or more answers are wanted than it gives.
 pub fn write_request(
     request: &ChatRequest<'_>,
     target: &Target<'_>,
@@ -64,7 +64,7 @@ fn write_members(
 ) -> Result<(), RequestError> {
     let turns = Turns::of(request, dropped)?;
     let names = NAMES.names_of(&request.tools);
-    turns.write(target.quirks, &names, out)?;
+    turns.write(target.quirks, &names, out);
     turns.write_system(out);
     write_tools(request, &names, dropped, out);
     write_config(request, target, dropped, out)?;

@@ -7,6 +7,15 @@ use crate::exchange::{
 };
 use crate::json::Out;
 
+/// Whether a medium is taken: bytes of images, and documents of text.
+pub(super) fn takes(kind: &PartKind<'_>) -> bool {
+    matches!(
+        kind,
+        PartKind::Image(Media { source: Source::Base64(_), .. })
+            | PartKind::Document(Media { source: Source::Text(_), .. })
+    )
+}
+
 /// Appends the conversation as an array; returns how many messages it has.
 pub(super) fn write_messages(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>) -> usize {
     let mut count = 0;
@@ -94,13 +103,15 @@ impl<'m, 'a> Content<'m, 'a> {
                     content.images.push(data);
                 }
                 // Only bytes are taken; fetching is not the gateway's to do.
-                PartKind::Image(_) => dropped.note("messages.image"),
-                PartKind::Audio(_) => dropped.note("messages.audio"),
-                PartKind::Video(_) => dropped.note("messages.video"),
+                PartKind::Image(_) => dropped.note("messages.content.image_url"),
+                PartKind::Audio(_) => dropped.note("messages.content.input_audio"),
+                PartKind::Video(_) => dropped.note("messages.content.video"),
                 _ => match text_of(part) {
                     Some(text) if !text.is_blank() => content.texts.push(text),
                     Some(_) => {}
-                    None => dropped.note_if(matches!(part.kind, PartKind::Document(_)), "messages.file"),
+                    None => {
+                        dropped.note_if(matches!(part.kind, PartKind::Document(_)), "messages.content.file")
+                    }
                 },
             }
         }
@@ -129,7 +140,7 @@ fn write_assistant(message: &Message<'_>, dropped: &mut Dropped, out: &mut Out<'
     let content = Content::of(message.parts.iter().filter(|part| call_of(part).is_none()), dropped);
     let thoughts: Vec<_> = message.parts.iter().filter_map(thought_of).collect();
     let mut calls = message.parts.iter().filter_map(call_of).peekable();
-    dropped.note_if(!content.images.is_empty(), "messages.image");
+    dropped.note_if(!content.images.is_empty(), "messages.content.image_url");
     if content.texts.is_empty() && thoughts.is_empty() && calls.peek().is_none() {
         return 0;
     }

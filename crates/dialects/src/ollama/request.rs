@@ -1,6 +1,7 @@
-use super::messages::write_messages;
+use super::messages::{takes, write_messages};
 use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Reasoning, Tool, ToolChoice};
 use crate::json::Out;
+use crate::lost_media::refuse_emptied;
 use crate::openai::RequestError;
 use crate::wire::Target;
 
@@ -25,6 +26,7 @@ pub fn write_request(
     if request.n.is_some_and(|n| n > 1) {
         return Err(RequestError::about("n", "This model gives one answer at a time: 'n' must be 1."));
     }
+    refuse_emptied(&request.messages, takes)?;
     let mut out = Out::new(out);
     out.begin_object().field("model", target.model).key("messages");
     // Without messages Ollama loads the model and answers nothing.

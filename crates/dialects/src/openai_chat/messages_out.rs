@@ -1,61 +1,89 @@
 //! Writing the messages of a request.
 
 use super::{media, thinking, tools_out};
-use crate::exchange::{
-    Arguments, ChatRequest, Dropped, Message, Part, PartKind, Role, Text, ToolCall, ToolResult,
-};
+use crate::exchange::{Arguments, ChatRequest, Dropped, Message, Part, PartKind, Role, Text, ToolCall};
 use crate::json::Out;
+use crate::lost_media::refuse_emptied;
+use crate::openai::RequestError;
 use crate::tool_names::ToolNames;
 use crate::wire::{Quirk, Quirks, Target};
 
 /// Length of the ids that [`Quirk::ShortCallIds`] demands.
 const SHORT_ID_BYTES: usize = 9;
 
+/// What a call is answered with that has no result: OpenAI refuses one without.
+const NO_RESULT: &str = "The tool call was not executed.";
+
 /// Appends `messages`.
+///
+/// # Errors
+///
+/// Where one would be empty.
 pub(super) fn write(
     request: &ChatRequest<'_>,
     target: &Target<'_>,
     names: &ToolNames,
     dropped: &mut Dropped,
     out: &mut Out<'_>,
-) {
+) -> Result<(), RequestError> {
+    let plain = target.quirks.has(Quirk::StringContent);
+    refuse_emptied(&request.messages, |kind| {
+        !plain && media::open_part(kind, &mut Out::new(&mut Vec::new())).is_ok()
+    })?;
     out.key("messages").begin_array();
-    let mut writer = Writer { quirks: target.quirks, names, calls: &[], dropped, out };
-    for message in &request.messages {
-        writer.message(message);
+    let mut writer = Writer { quirks: target.quirks, names, answered: Vec::new(), dropped, out };
+    for (at, message) in request.messages.iter().enumerate() {
+        match message.role {
+            // Never `developer`: models that know it take `system` for it, and many providers know no other.
+            Role::System => writer.plain("system", message),
+            Role::User => writer.user(message),
+            Role::Assistant => {
+                writer.assistant(message);
+                writer.results(message, &request.messages[at + 1..]);
+            }
+        }
     }
     out.end_array();
+    Ok(())
 }
 
 struct Writer<'w, 'o> {
     quirks: Quirks,
     names: &'w ToolNames,
-    /// Parts of the assistant's last message: results that answer none of its calls are refused by OpenAI.
-    calls: &'w [Part<'w>],
+    /// Results that were written behind their calls. OpenAI refuses those that answer none.
+    answered: Vec<&'w Part<'w>>,
     dropped: &'w mut Dropped,
     out: &'w mut Out<'o>,
 }
 
 impl<'w> Writer<'w, '_> {
-    fn message(&mut self, message: &'w Message<'w>) {
-        match message.role {
-            // Never `developer`: models that know it take `system` for it, and many providers know no other.
-            Role::System => self.plain("system", message),
-            Role::User => self.user(message),
-            Role::Assistant => {
-                self.calls = &message.parts;
-                self.assistant(message);
+    /// Answers every call, in their order and directly behind them, with its result from what follows up to the model's
+    /// next turn.
+    fn results(&mut self, message: &'w Message<'w>, later: &'w [Message<'w>]) {
+        let later = later.iter().take_while(|message| message.role != Role::Assistant);
+        let given = || later.clone().flat_map(|message| &message.parts);
+        for part in &message.parts {
+            let PartKind::ToolCall(call) = &part.kind else { continue };
+            let is_answer =
+                |part: &&Part<'_>| matches!(&part.kind, PartKind::ToolResult(result) if result.id == call.id);
+            match given().find(is_answer) {
+                Some(part) => self.result(part),
+                None => {
+                    let id = self.call_id(&call.id);
+                    self.out.begin_object().field("role", "tool").key("tool_call_id").text(&id);
+                    self.out.field("content", NO_RESULT).end_object();
+                }
             }
         }
     }
 
-    /// Results first, for they must follow the calls; what cannot be in them, and what the user says, comes behind.
+    /// What the user says, and with it what cannot be in results.
     fn user(&mut self, message: &'w Message<'w>) {
         let mut moved: Vec<&Part<'_>> = Vec::new();
         for part in &message.parts {
             match &part.kind {
-                PartKind::ToolResult(result) if self.is_called(&result.id) => {
-                    self.result(result, part, &mut moved)
+                PartKind::ToolResult(result) if self.is_answered(part) => {
+                    moved.extend(result.parts.iter().filter(|part| !is_text(part)));
                 }
                 PartKind::ToolResult(result) => {
                     self.dropped.note("messages.tool_call_id");
@@ -72,8 +100,8 @@ impl<'w> Writer<'w, '_> {
         }
     }
 
-    fn is_called(&self, id: &Text<'_>) -> bool {
-        self.calls.iter().any(|part| matches!(&part.kind, PartKind::ToolCall(call) if call.id == *id))
+    fn is_answered(&self, part: &Part<'w>) -> bool {
+        self.answered.iter().any(|answered| std::ptr::eq(*answered, part))
     }
 
     fn open(&mut self, role: &str, message: &Message<'_>) {
@@ -82,26 +110,26 @@ impl<'w> Writer<'w, '_> {
 
     fn plain(&mut self, role: &str, message: &Message<'_>) {
         self.open(role, message);
-        let parts: Vec<&Part<'_>> = message.parts.iter().filter(|part| self.is_text(part)).collect();
+        let parts: Vec<&Part<'_>> = message.parts.iter().filter(|part| self.can_be_text(part)).collect();
         self.content(&parts);
         self.out.end_object();
     }
 
     /// Whether it is text; the roles that can say nothing else lose the rest.
-    fn is_text(&mut self, part: &Part<'_>) -> bool {
-        let text = matches!(part.kind, PartKind::Text(_));
+    fn can_be_text(&mut self, part: &Part<'_>) -> bool {
+        let text = is_text(part);
         self.dropped.note_if(!text, "messages.content");
         text
     }
 
     /// A result as a message of its own. Images and documents have no place in it and go to the user's message behind.
-    fn result(&mut self, result: &'w ToolResult<'w>, part: &Part<'_>, moved: &mut Vec<&'w Part<'w>>) {
-        let is_text = |part: &&Part<'_>| matches!(part.kind, PartKind::Text(_));
-        let (texts, media): (Vec<_>, Vec<_>) = result.parts.iter().partition(is_text);
+    fn result(&mut self, part: &'w Part<'w>) {
+        let PartKind::ToolResult(result) = &part.kind else { return };
+        self.answered.push(part);
+        let (texts, media): (Vec<_>, Vec<_>) = result.parts.iter().partition(|part| is_text(part));
         self.dropped.note_if(!media.is_empty(), "messages.tool.content");
         self.dropped.note_if(result.is_error, "messages.tool.is_error");
         self.dropped.note_if(part.cache.is_some(), "prompt_cache_breakpoint");
-        moved.extend(media);
         let id = self.call_id(&result.id);
         self.out.begin_object().field("role", "tool").key("tool_call_id").text(&id);
         self.content(&texts);
@@ -246,6 +274,10 @@ impl<'w> Writer<'w, '_> {
             cache => self.dropped.note_if(cache.is_some(), "prompt_cache_breakpoint"),
         }
     }
+}
+
+fn is_text(part: &Part<'_>) -> bool {
+    matches!(part.kind, PartKind::Text(_))
 }
 
 /// One call, by an id and a name that are not always its own. `signed`: with Gemini's signature.

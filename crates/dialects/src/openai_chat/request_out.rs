@@ -14,7 +14,7 @@ const MAX_STOPS: usize = 4;
 ///
 /// # Errors
 ///
-/// None that this dialect has; the signature is the same for all.
+/// Where a message would be empty, for what it holds cannot be sent.
 pub fn write_request(
     request: &ChatRequest<'_>,
     target: &Target<'_>,
@@ -24,7 +24,7 @@ pub fn write_request(
     let mut out = Out::new(out);
     out.begin_object().field("model", target.model);
     let names = tools_out::NAMES.names_of(&request.tools);
-    messages_out::write(request, target, &names, dropped, &mut out);
+    messages_out::write(request, target, &names, dropped, &mut out)?;
     tools_out::write(request, target, &names, dropped, &mut out);
     write_format(request, &mut out);
     write_stream(request, target, &mut out);

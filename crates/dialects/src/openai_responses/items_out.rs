@@ -227,6 +227,12 @@ fn content_part(from_model: bool, part: &Part<'_>, out: &mut Out<'_>) -> Result<
     Ok(())
 }
 
+/// Whether a part of the user's can be sent.
+pub(super) fn takes(kind: &PartKind<'_>) -> bool {
+    let part = Part::from(kind.clone());
+    content_part(false, &part, &mut Out::new(&mut Vec::new())).is_ok()
+}
+
 /// The output of a call up to its value.
 fn open_result(custom: bool, id: &Text<'_>, out: &mut Out<'_>) {
     let kind = if custom { "custom_tool_call_output" } else { "function_call_output" };

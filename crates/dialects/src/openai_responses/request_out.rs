@@ -4,11 +4,12 @@ use crate::exchange::{
     ChatRequest, Dropped, Effort, Format, Message, Part, PartKind, Reasoning, Role, Text, Tool, ToolChoice,
 };
 use crate::json::Out;
+use crate::lost_media::refuse_emptied;
 use crate::openai::RequestError;
 use crate::tool_names::{NameRules, ToolNames};
 use crate::wire::{Quirk, Target};
 
-use super::items_out::Items;
+use super::items_out::{Items, takes};
 use super::params_in::calls;
 
 /// Fewest tokens that may be asked for.
@@ -32,6 +33,7 @@ pub fn write_request(
     if request.n.is_some_and(|n| n > 1) {
         return Err(RequestError::about("n", "This model gives one answer per request."));
     }
+    refuse_emptied(&request.messages, takes)?;
     let mut out = Out::new(out);
     out.begin_object().field("model", target.model);
     let (instructions, messages) = split_instructions(&request.messages);
