@@ -43,6 +43,7 @@ const LANES = {
   ],
   typescript: [
     { name: 'dependencies', command: node('scripts/check-dependencies.mjs') },
+    { name: 'cases', command: node('scripts/check-cases.mjs') },
     {
       name: 'prettier',
       command: node(join(BIN, 'prettier', 'bin', 'prettier.cjs'), '--check', '--log-level=warn', '.'),

@@ -1,0 +1,113 @@
+#!/usr/bin/env node
+// Checks docs/quality.md: both tables hold every number once, every row names tests that exist or says why there is
+// none, and every test that is named after a number stands in its row.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isMain } from './lib/steps.mjs';
+import { ROOT, listFiles, readIfPresent } from './lib/tree.mjs';
+
+const PAGE = 'docs/quality.md';
+
+/** How many rows each table has, by the word that its rows' tests are named after. */
+export const TABLES = { trap: 78, edge: 76 };
+
+/** A reason is a sentence of its own behind this word. */
+const REASON = /^None: \S.{20,}\.$/;
+
+/** Rust tests: functions with the attribute, whatever else stands between. */
+export function rustTests(text) {
+  const pattern = /#\[(?:tokio::)?test\b[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*(?:async )?fn (\w+)/g;
+  return [...text.matchAll(pattern)].map((match) => match[1]);
+}
+
+/** What a test's name says it is about: `trap_08_and_11_…`, `trap_52_to_57_…`, `trap_50_edge_76_…`. */
+export function numbersOf(name) {
+  const found = [];
+  let table;
+  let range = false;
+  for (const word of name.split('_')) {
+    if (word in TABLES) table = word;
+    else if (table !== undefined && /^\d\d$/.test(word)) {
+      const first = range ? found.at(-1).number + 1 : Number(word);
+      for (let number = first; number <= Number(word); number += 1) found.push({ table, number });
+      range = false;
+    } else if (word === 'to') range = found.length > 0;
+    else if (word !== 'and') break;
+  }
+  return found;
+}
+
+/** The rows of a table: lines that begin with its word and a number. */
+export function rowsOf(table, page) {
+  const pattern = new RegExp(`^\\| ${table} (\\d+) \\| ([^|]+) \\| (.+) \\|$`, 'gm');
+  return [...page.matchAll(pattern)].map(([, number, what, tests]) => ({
+    number: Number(number),
+    what: what.trim(),
+    tests: tests.trim(),
+  }));
+}
+
+/** The tests a row names: of Rust by their name, of TypeScript as `file: words of it`. */
+function namesIn(cell) {
+  return [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]);
+}
+
+function exists(name, rust, read) {
+  const inFile = /^(ts\/\S+\.ts): (.+)$/.exec(name);
+  return inFile === null ? rust.has(name) : (read(inFile[1])?.includes(inFile[2]) ?? false);
+}
+
+function rowProblems(row, label, rust, read) {
+  const names = namesIn(row.tests);
+  if (names.length === 0) {
+    return REASON.test(row.tests) ? [] : [`${label} names no test and gives no reason ("None: …")`];
+  }
+  return names
+    .filter((name) => !exists(name, rust, read))
+    .map((name) => `${label} names \`${name}\`, which is no test`);
+}
+
+/** What is wrong with the page. `rust` has the names of all Rust tests, `read` the text of a file, if it is there. */
+export function checkCases(page, rust, read) {
+  const problems = [];
+  for (const [table, count] of Object.entries(TABLES)) {
+    const rows = rowsOf(table, page);
+    for (let number = 1; number <= count; number += 1) {
+      const label = `${table} ${number}`;
+      const found = rows.filter((row) => row.number === number);
+      if (found.length !== 1) problems.push(`${label} has ${found.length} rows`);
+      problems.push(...found.flatMap((row) => rowProblems(row, label, rust, read)));
+    }
+    problems.push(
+      ...rows
+        .filter(({ number }) => number < 1 || number > count)
+        .map(({ number }) => `${table} ${number} is no number`),
+    );
+    for (const name of rust) {
+      for (const of of numbersOf(name).filter((it) => it.table === table)) {
+        const row = rows.find(({ number }) => number === of.number);
+        if (row !== undefined && !namesIn(row.tests).includes(name)) {
+          problems.push(`${table} ${of.number} does not name \`${name}\``);
+        }
+      }
+    }
+  }
+  return problems;
+}
+
+/** The names of all Rust tests in the tree. */
+export function rustTestsIn(folder) {
+  const files = listFiles(join(folder, 'crates')).filter((path) => path.endsWith('.rs'));
+  return new Set(files.flatMap((path) => rustTests(readFileSync(join(folder, 'crates', path), 'utf8'))));
+}
+
+if (isMain(import.meta.url)) {
+  const rust = rustTestsIn(ROOT);
+  const problems = checkCases(readFileSync(join(ROOT, PAGE), 'utf8'), rust, (path) =>
+    readIfPresent(join(ROOT, path)),
+  );
+  for (const problem of problems) console.error(`${PAGE}: ${problem}`);
+  if (rust.size === 0) console.error('no tests were found');
+  process.exitCode = problems.length > 0 || rust.size === 0 ? 1 : 0;
+}

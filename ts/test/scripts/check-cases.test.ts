@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest';
+import { TABLES, checkCases, numbersOf, rustTests } from '../../../scripts/check-cases.mjs';
+
+/** A page on which every row says the same, but for those given. */
+function pageWith(rows: Readonly<Record<string, string>>, otherwise = '`some_test`'): string {
+  const lines = Object.entries(TABLES).flatMap(([table, count]) =>
+    Array.from({ length: count }, (_, at) => {
+      const label = `${table} ${at + 1}`;
+      return `| ${label} | what | ${rows[label] ?? otherwise} |`;
+    }),
+  );
+  return lines.join('\n');
+}
+
+const tests = new Set(['some_test', 'trap_08_and_11_calls']);
+const named = { 'trap 8': '`trap_08_and_11_calls`', 'trap 11': '`some_test`, `trap_08_and_11_calls`' };
+const check = (page: string) =>
+  checkCases(page, tests, (path: string) => (path === 'ts/test/a.test.ts' ? "it('works', …)" : undefined));
+
+it('takes tests, and reasons', () => {
+  const reason = 'None: the gateway has nothing of the kind yet.';
+  expect(check(pageWith({ ...named, 'edge 3': reason, 'edge 4': '`ts/test/a.test.ts: works`' }))).toEqual([]);
+});
+
+it.each([
+  ['edge 3', 'None', 'edge 3 names no test and gives no reason ("None: …")'],
+  ['edge 4', '`no_test`', 'edge 4 names `no_test`, which is no test'],
+  ['edge 5', '`ts/test/a.test.ts: fails`', 'edge 5 names `ts/test/a.test.ts: fails`, which is no test'],
+  ['edge 6', '`ts/test/b.test.ts: works`', 'edge 6 names `ts/test/b.test.ts: works`, which is no test'],
+  ['trap 11', '`some_test`', 'trap 11 does not name `trap_08_and_11_calls`'],
+])('finds what is wrong in %s: %s', (row, cell, problem) => {
+  expect(check(pageWith({ ...named, [row]: cell }))).toEqual([problem]);
+});
+
+it('misses rows, and finds those that are twice', () => {
+  const page = pageWith(named);
+  expect(check(page.replace(/^\| edge 9 .*\n/m, ''))).toEqual(['edge 9 has 0 rows']);
+  expect(check(page.replace('| edge 9 ', '| edge 10 '))).toEqual(['edge 9 has 0 rows', 'edge 10 has 2 rows']);
+});
+
+it('reads numbers off names', () => {
+  const of = (name: string) => numbersOf(name).map(({ table, number }) => `${table} ${number}`);
+  expect(of('trap_05_empty_content')).toEqual(['trap 5']);
+  expect(of('trap_03_and_04_x_07')).toEqual(['trap 3', 'trap 4']);
+  expect(of('trap_52_to_54_x')).toEqual(['trap 52', 'trap 53', 'trap 54']);
+  expect(of('trap_50_edge_76_x')).toEqual(['trap 50', 'edge 76']);
+  expect(of('a_trap_05')).toEqual([]);
+});
+
+it('finds tests by their attribute', () => {
+  const text =
+    '#[test]\nfn one() {}\n#[tokio::test(flavor = "x")]\n#[cfg(unix)]\nasync fn two() {}\nfn three() {}';
+  expect(rustTests(text)).toEqual(['one', 'two']);
+});
