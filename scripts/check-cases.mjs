@@ -68,32 +68,35 @@ function rowProblems(row, label, rust, read) {
     .map((name) => `${label} names \`${name}\`, which is no test`);
 }
 
+/** Tests that are named after a row and do not stand in it. */
+function unnamed(table, rows, rust) {
+  const named = [...rust].flatMap((name) => numbersOf(name).map((about) => ({ ...about, name })));
+  const misses = ({ number, name }) => {
+    const row = rows.find((it) => it.number === number);
+    return row !== undefined && !namesIn(row.tests).includes(name);
+  };
+  return named
+    .filter((about) => about.table === table && misses(about))
+    .map(({ number, name }) => `${table} ${number} does not name \`${name}\``);
+}
+
+function tableProblems(table, page, rust, read) {
+  const rows = rowsOf(table, page);
+  const numbers = Array.from({ length: TABLES[table] }, (_, at) => at + 1);
+  const counted = numbers.flatMap((number) => {
+    const { length } = rows.filter((row) => row.number === number);
+    return length === 1 ? [] : [`${table} ${number} has ${length} rows`];
+  });
+  const strangers = rows
+    .filter(({ number }) => !numbers.includes(number))
+    .map(({ number }) => `${table} ${number} is no number`);
+  const wrong = rows.flatMap((row) => rowProblems(row, `${table} ${row.number}`, rust, read));
+  return [...counted, ...strangers, ...wrong, ...unnamed(table, rows, rust)];
+}
+
 /** What is wrong with the page. `rust` has the names of all Rust tests, `read` the text of a file, if it is there. */
 export function checkCases(page, rust, read) {
-  const problems = [];
-  for (const [table, count] of Object.entries(TABLES)) {
-    const rows = rowsOf(table, page);
-    for (let number = 1; number <= count; number += 1) {
-      const label = `${table} ${number}`;
-      const found = rows.filter((row) => row.number === number);
-      if (found.length !== 1) problems.push(`${label} has ${found.length} rows`);
-      problems.push(...found.flatMap((row) => rowProblems(row, label, rust, read)));
-    }
-    problems.push(
-      ...rows
-        .filter(({ number }) => number < 1 || number > count)
-        .map(({ number }) => `${table} ${number} is no number`),
-    );
-    for (const name of rust) {
-      for (const of of numbersOf(name).filter((it) => it.table === table)) {
-        const row = rows.find(({ number }) => number === of.number);
-        if (row !== undefined && !namesIn(row.tests).includes(name)) {
-          problems.push(`${table} ${of.number} does not name \`${name}\``);
-        }
-      }
-    }
-  }
-  return problems;
+  return Object.keys(TABLES).flatMap((table) => tableProblems(table, page, rust, read));
 }
 
 /** The names of all Rust tests in the tree. */
