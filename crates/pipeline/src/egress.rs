@@ -48,6 +48,8 @@ pub struct ProviderPlan {
     pub credential_weights: Vec<u32>,
     /// Whether usage may be asked for in streams.
     pub usage_in_stream: bool,
+    /// Whether its fixed headers name the version of Anthropic's API.
+    pub names_version: bool,
     /// PEM certificates trusted besides the public ones.
     pub extra_ca_pem: Option<Box<str>>,
     /// Time limits.
@@ -179,6 +181,7 @@ impl ProviderPlan {
             credentials,
             credential_weights,
             usage_in_stream: provider.usage_in_stream,
+            names_version: provider.headers.iter().any(|header| header.name == "anthropic-version"),
             extra_ca_pem: provider.extra_ca_pem.as_deref().map(Into::into),
             timeouts: provider.timeouts,
             idle_timeout_ms: provider.idle_timeout_ms,

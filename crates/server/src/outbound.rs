@@ -258,10 +258,16 @@ pub(crate) fn render_head(
     out.extend_from_slice(instance.as_bytes());
     out.extend_from_slice(b"\r\n");
     let dialect = to.outbound.translation.is_none().then_some(to.provider.dialect);
-    let mut names_version = false;
+    let mut names_version = to.provider.names_version;
     for field in client.fields().iter(client_bytes) {
         if is_forwarded(field.name, dialect) {
-            names_version |= field.name.eq_ignore_ascii_case(b"anthropic-version");
+            if field.name.eq_ignore_ascii_case(b"anthropic-version") {
+                if names_version {
+                    // One version, and the operator's before the client's.
+                    continue;
+                }
+                names_version = true;
+            }
             out.extend_from_slice(field.name);
             out.extend_from_slice(b": ");
             out.extend_from_slice(field.value);

@@ -105,6 +105,16 @@ fn anthropics_version_is_added_where_none_is_named() {
         assert_eq!(sent.header("anthropic-version"), Some("2023-06-01"), "{}", client.name);
         assert_eq!(sent.line, "POST /v1/messages");
     }
+    // The operator's own is the only one.
+    let fixed = [("/providers/0/headers", json!([{"name": "anthropic-version", "value": "2026-02-02"}]))];
+    for lines in ["", "anthropic-version: 2024-01-01\r\n"] {
+        let upstream = Upstream::answering(ANTHROPIC.answer("text"));
+        let gateway = gateway_with(&[(ANTHROPIC, &upstream)], &fixed);
+        gateway.raw(&ANTHROPIC.request_with("m", false, lines, &json!({})));
+        let sent = seen(&upstream);
+        assert_eq!(sent.header("anthropic-version"), Some("2026-02-02"));
+        assert_eq!(sent.head.matches("anthropic-version").count(), 1);
+    }
     // What belongs to one dialect does not follow a translation into another.
     let upstream = Upstream::answering(OPENAI.answer("text"));
     let gateway = gateway_of(&[(OPENAI, &upstream)]);
