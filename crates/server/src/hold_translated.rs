@@ -28,7 +28,12 @@ pub(crate) async fn hold<A: Answer>(
     translation: &Translation,
 ) -> Result<(Held, Verdict), Fault> {
     match x.upstream_head.status {
-        200..=299 if is_stream(x, &inflow, translation) => stream(x, inflow, from, translation).await,
+        200..=299 if is_stream(x, &inflow, translation) => {
+            if !translation.stream {
+                return Err(Fault::Invalid("the provider sent a stream, for which nobody asked"));
+            }
+            stream(x, inflow, from, translation).await
+        }
         200..=299 => document(x, inflow, from, translation).await,
         300..=399 => Err(Fault::Invalid("the provider redirected the request, which is never followed")),
         _ => error(x, inflow, from, translation).await,

@@ -14,7 +14,8 @@ use crate::outbound::{ChangedTools, Translated, Translation};
 enum Framing {
     Events(EventBoundary),
     Messages,
-    Lines,
+    /// So many bytes at the front are known to hold no line end, so that a long line is not searched again with every read.
+    Lines(usize),
 }
 
 /// What is written for the client.
@@ -59,7 +60,7 @@ impl TranslatedStream {
         };
         let framing = match wire {
             Wire::Bedrock => Framing::Messages,
-            Wire::Ollama => Framing::Lines,
+            Wire::Ollama => Framing::Lines(0),
             _ => Framing::Events(EventBoundary::new()),
         };
         let writer = match translation.kind {
@@ -98,7 +99,13 @@ impl TranslatedStream {
                 whole
             }
             Framing::Messages => event_stream::whole_messages(bytes)?,
-            Framing::Lines => bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1),
+            Framing::Lines(searched) => {
+                let from = (*searched).min(bytes.len());
+                let end = bytes[from..].iter().rposition(|byte| *byte == b'\n');
+                let whole = end.map_or(0, |at| from + at + 1);
+                *searched = bytes.len() - whole;
+                whole
+            }
         };
         let read = self.frames(&bytes[..whole]);
         bytes.drain(..whole);
@@ -121,7 +128,7 @@ impl TranslatedStream {
             Framing::Messages => {
                 event_stream::messages(bytes).try_for_each(|message| self.frame(message.frame()))
             }
-            Framing::Lines => bytes
+            Framing::Lines(_) => bytes
                 .split(|byte| *byte == b'\n')
                 .filter(|line| !line.trim_ascii().is_empty())
                 .try_for_each(|data| self.frame(Frame { name: None, data })),
@@ -152,7 +159,7 @@ impl TranslatedStream {
     /// The provider's stream has ended. What is left of it is read as a last frame, where it is one.
     pub(crate) fn end(&mut self) {
         let mut rest = std::mem::take(&mut self.rest);
-        if let Framing::Events(_) | Framing::Lines = self.framing {
+        if let Framing::Events(_) | Framing::Lines(_) = self.framing {
             rest.extend_from_slice(b"\n\n");
             // What cannot be read was cut off, and the missing end says so.
             let _ = self.feed(&mut rest);

@@ -49,6 +49,18 @@ fn tokens_are_estimated_where_no_provider_counts() {
     }
 }
 
+/// A provider that counts is asked even where another is preferred.
+#[test]
+fn whoever_of_the_models_providers_counts_is_asked() {
+    let first = Upstream::answering(OPENAI.answer("text"));
+    let second = Upstream::answering(json_answer("200 OK", r#"{"input_tokens":42}"#));
+    let gateway = gateway_of(&[(OPENAI, &first), (ANTHROPIC, &second)]);
+    let body = ANTHROPIC.body("m", false).to_string();
+    let answer = gateway.raw(&post("/v1/messages/count_tokens", &body));
+    assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"input_tokens":42}"#));
+    assert_eq!(first.times_asked(), 0);
+}
+
 #[test]
 fn models_are_listed_in_three_shapes() {
     let upstream = Upstream::answering(OPENAI.answer("text"));

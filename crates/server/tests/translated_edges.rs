@@ -92,6 +92,18 @@ fn silence_before_the_first_word() {
     );
 }
 
+/// A client that asked for a document can read nothing else.
+#[test]
+fn a_stream_in_place_of_a_document_is_no_answer() {
+    let first = Upstream::answering(ANTHROPIC.streamed("text"));
+    let second = Upstream::answering(COHERE.answer("text"));
+    let gateway = gateway_of(&[(ANTHROPIC, &first)]);
+    assert_eq!(gateway.raw(&OPENAI.request("m", false)).status, 502);
+    let gateway = gateway_of(&[(ANTHROPIC, &first), (COHERE, &second)]);
+    let answer = gateway.raw(&OPENAI.request("m", false));
+    assert_eq!((answer.status, OPENAI.read(&answer).text.as_str()), (200, "Bonjour ! 👋"));
+}
+
 /// Ollama's lines end with a line end, but one that is missing at the very end costs nothing.
 #[test]
 fn a_last_frame_without_its_end_is_read() {
