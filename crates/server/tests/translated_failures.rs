@@ -212,6 +212,22 @@ fn compressed_answers_are_read() {
     });
 }
 
+/// A stream in a content coding that nobody asked for cannot be read event by event: it is no answer, and never garbage.
+#[test]
+fn edge_28_a_compressed_stream_is_no_stream_to_translate() {
+    for_each([(OPENAI, ANTHROPIC), (ANTHROPIC, OPENAI), (GEMINI, COHERE)], |(client, provider)| {
+        let body = gzip(&provider.frames("text").concat());
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let upstream = Upstream::answering([head.as_bytes(), &body].concat());
+        let answer = gateway_of(&[(provider, &upstream)]).raw(&client.request("m", true));
+        assert_eq!((answer.status, answer.whole), (502, true), "{}", answer.text());
+        check_shape(client, &answer, client.name);
+    });
+}
+
 /// A provider that repeats its key in an error does not give it away.
 #[test]
 fn the_providers_key_is_masked() {
