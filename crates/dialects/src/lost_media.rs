@@ -10,8 +10,10 @@ use crate::openai::RequestError;
 use crate::wire::{Encode, Wire};
 
 /// Refuses a request with a message of the user's that would be empty: all it holds are media, and none is taken.
+/// `expected` says what would be.
 pub(crate) fn refuse_emptied(
     messages: &[Message<'_>],
+    expected: &str,
     takes: impl Fn(&PartKind<'_>) -> bool,
 ) -> Result<(), RequestError> {
     let says = |part: &Part<'_>| match &part.kind {
@@ -26,7 +28,7 @@ pub(crate) fn refuse_emptied(
     if messages.iter().any(emptied) {
         let why =
             "All that a message holds is of a kind, or at a place, that this model's provider cannot take.";
-        return Err(RequestError::about("messages", why));
+        return Err(RequestError::about("messages", format!("{why} Expected: {expected}.")));
     }
     Ok(())
 }

@@ -279,7 +279,7 @@ fn trap_61_and_62_images_have_a_known_type() {
         let (written, dropped) = changed(&asking(json!({})), |request| {
             request.messages[0].parts.push(PartKind::Image(image).into());
         });
-        assert_eq!(dropped, ["image.detail"]);
+        assert_eq!(dropped, ["messages.content.image_url.detail"]);
         written["messages"][0]["content"][1]["source"]["media_type"].as_str().unwrap().to_owned()
     };
     assert_eq!(kind(Some("image/jpg"), "AAAA"), "image/jpeg");

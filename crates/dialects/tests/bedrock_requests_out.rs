@@ -110,7 +110,7 @@ fn trap_17_results_are_one_turn_in_the_order_of_the_calls() {
     let expected = json!([
         {"toolResult":{"toolUseId":"1","content":[{"text":"one"}]}},
         {"toolResult":{"toolUseId":"2","content":[{"text":"two"}]}},
-        {"toolResult":{"toolUseId":"3","content":[{"text":"(no output)"}],"status":"error"}},
+        {"toolResult":{"toolUseId":"3","content":[{"text":"The call was not answered."}],"status":"error"}},
         {"text":"nine"},
         {"text":"b"},
     ]);

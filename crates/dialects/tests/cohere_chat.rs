@@ -216,7 +216,20 @@ fn trap_17_18_19_results_follow_their_calls_in_order() {
         ]},
     ]);
     assert_eq!(body["messages"].as_array().unwrap()[2..], expected.as_array().unwrap()[..]);
-    assert_eq!(dropped, ["messages.tool_call_id"]);
+    assert_eq!(dropped, ["messages.tool_call_id", "messages.tool.content"]);
+}
+
+#[test]
+fn trap_18_a_call_without_a_result_gets_one_and_proofs_are_noted() {
+    let mut request = asking(vec![text("go")]);
+    let thought = PartKind::Thinking { text: Text::literal("hm"), signature: Some(Text::literal("proof")) };
+    request.messages.push(message(Role::Assistant, vec![thought.into(), call("a", "f", "{}")]));
+    request.messages.push(message(Role::User, vec![text("never mind")]));
+    let (body, dropped) = written(&request);
+    let missing = json!({"role": "tool", "tool_call_id": "a", "content": "The call was not answered."});
+    assert_eq!(body["messages"][2], missing);
+    assert_eq!(body["messages"][3], json!({"role": "user", "content": "never mind"}));
+    assert_eq!(dropped, ["messages.thinking_blocks"]);
 }
 
 #[test]

@@ -1,70 +1,15 @@
 //! Requests of chat completions: what is read of them, and what is written.
 
+#[path = "support/openai_chat.rs"]
+mod openai_chat;
+
+use openai_chat::{call, of_messages, refused, result, rewritten, text, user, with_request, write};
 use serde_json::{Value, json};
 use sluice_dialects::exchange::{
-    Arguments, CacheHint, ChatRequest, Dropped, Effort, Format, Media, Message, Part, PartKind, Reasoning,
-    Role, Source, Text, Tool, ToolCall, ToolChoice, ToolResult,
+    Arguments, CacheHint, ChatRequest, Effort, Format, Media, Message, PartKind, Reasoning, Role, Source,
+    Text, Tool, ToolChoice,
 };
-use sluice_dialects::json::Doc;
-use sluice_dialects::openai::RequestError;
-use sluice_dialects::wire::{Quirk, Quirks, Target, Wire};
-
-/// Reads a request and hands it on with what was dropped.
-fn with_request<T>(
-    body: &Value,
-    check: impl FnOnce(&ChatRequest<'_>, Vec<String>) -> T,
-) -> Result<T, RequestError> {
-    let bytes = serde_json::to_vec(body).expect("a tree can be written");
-    let doc = Doc::parse(&bytes).expect("an object");
-    let mut dropped = Dropped::default();
-    let request = Wire::OpenaiChat.read_request(&doc, false, &mut dropped)?;
-    Ok(check(&request, dropped.names().map(str::to_owned).collect()))
-}
-
-fn refused(body: &Value) -> Option<&'static str> {
-    with_request(body, |_, _| ()).expect_err("a bad request").param
-}
-
-fn write(request: &ChatRequest<'_>, quirks: Quirks) -> (Value, Vec<String>) {
-    let target = Target { model: "m-1", quirks, default_max_tokens: 4096 };
-    let (mut dropped, mut out) = (Dropped::default(), Vec::new());
-    Wire::OpenaiChat
-        .write_request(request, &target, &mut dropped, &mut out)
-        .expect("a request that can be written");
-    (serde_json::from_slice(&out).expect("JSON"), dropped.names().map(str::to_owned).collect())
-}
-
-/// What a request becomes at a provider with some quirks.
-fn rewritten(body: &Value, quirks: Quirks) -> (Value, Vec<String>) {
-    with_request(body, |request, mut dropped| {
-        let (written, more) = write(request, quirks);
-        dropped.extend(more);
-        (written, dropped)
-    })
-    .expect("a good request")
-}
-
-fn text(text: &'static str) -> Part<'static> {
-    PartKind::Text(Text::literal(text)).into()
-}
-
-fn user(parts: Vec<Part<'static>>) -> Message<'static> {
-    Message { role: Role::User, parts, name: None }
-}
-
-fn call(id: &'static str, name: &'static str, arguments: &str) -> Part<'static> {
-    let arguments = Arguments::Text(Text::plain(arguments));
-    let (id, name) = (Text::literal(id), Text::literal(name));
-    PartKind::ToolCall(ToolCall { id, name, arguments, signature: None, custom: false }).into()
-}
-
-fn result(id: &'static str, parts: Vec<Part<'static>>, is_error: bool) -> Part<'static> {
-    PartKind::ToolResult(ToolResult { id: Text::literal(id), name: None, parts, is_error }).into()
-}
-
-fn of_messages(messages: Vec<Message<'static>>) -> ChatRequest<'static> {
-    ChatRequest { messages, ..ChatRequest::default() }
-}
+use sluice_dialects::wire::{Quirk, Quirks};
 
 #[test]
 fn a_request_comes_out_as_it_went_in() {
@@ -177,7 +122,7 @@ fn trap_03_several_system_messages_keep_their_order() {
     let body = json!({"messages": [
         {"role": "developer", "content": "one"}, {"role": "user", "content": "two"}, {"role": "system", "content": "three"},
     ]});
-    let (written, _) = rewritten(&body, Quirks::NONE.with(Quirk::NoDeveloperRole));
+    let (written, _) = rewritten(&body, Quirks::NONE);
     let roles: Vec<_> = written["messages"].as_array().unwrap().iter().map(|m| m["role"].clone()).collect();
     assert_eq!(roles, ["system", "user", "system"]);
 }
@@ -203,6 +148,7 @@ fn trap_17_results_are_one_message_in_and_several_out() {
     let (written, _) = rewritten(&body, Quirks::NONE);
     assert_eq!(written["messages"][0]["tool_calls"][0]["function"]["arguments"], "{}");
     assert_eq!(written["messages"][0]["tool_calls"][1]["function"]["arguments"], "{\"x\":1}");
+    // In the order of the calls.
     assert_eq!(written["messages"][1], json!({"role": "tool", "tool_call_id": "a", "content": ""}));
     assert_eq!(written["messages"][2]["content"][1]["text"], "2");
 }
@@ -243,6 +189,28 @@ fn trap_11_and_18_results_come_first_and_orphans_become_text() {
 }
 
 #[test]
+fn trap_11_18_every_call_is_answered_directly_behind_it() {
+    let assistant = |parts| Message { role: Role::Assistant, parts, name: None };
+    let request = of_messages(vec![
+        assistant(vec![call("a", "f", "{}"), call("b", "f", "{}"), call("b", "f", "{}")]),
+        user(vec![text("wait")]),
+        user(vec![result("b", vec![text("one")], false), result("b", vec![text("two")], false)]),
+        user(vec![result("b", vec![text("three")], false)]),
+        assistant(vec![call("c", "f", "{}")]),
+    ]);
+    let (written, dropped) = write(&request, Quirks::NONE);
+    let answer = |id: &str, text: &str| json!({"role": "tool", "tool_call_id": id, "content": text});
+    let none = "The call was not answered.";
+    assert_eq!(written["messages"][1], answer("a", none));
+    assert_eq!(written["messages"][2], answer("b", "one"));
+    assert_eq!(written["messages"][3], answer("b", "two"));
+    assert_eq!(written["messages"][4], json!({"role": "user", "content": "wait"}));
+    assert_eq!(written["messages"][5], json!({"role": "user", "content": "three"}));
+    assert_eq!(written["messages"][7], answer("c", none));
+    assert_eq!(dropped, ["messages.tool_call_id"]);
+}
+
+#[test]
 fn trap_22_images_of_results_go_to_the_user_behind() {
     let source = Source::Base64(Text::literal("/9j/4AAQ"));
     let image = Media { source, media_type: None, name: None, detail: None };
@@ -267,10 +235,7 @@ fn trap_60_media_that_cannot_be_sent_are_noted() {
     let parts = [vec![text("see")], parts].concat();
     let (written, dropped) = write(&of_messages(vec![user(parts)]), Quirks::NONE);
     assert_eq!(written["messages"], json!([{"role": "user", "content": [{"type": "text", "text": "see"}]}]));
-    assert_eq!(
-        dropped,
-        ["messages.content.image_url.url", "messages.content.file.url", "messages.content.video"]
-    );
+    assert_eq!(dropped, ["messages.content.image_url", "messages.content.file", "messages.content.video"]);
 }
 
 #[test]
@@ -359,7 +324,7 @@ fn trap_77_breakpoints_are_sent_only_where_they_are_taken() {
     request.messages[0].parts[0].cache = Some(CacheHint::Hour);
     let (plain, dropped) = write(&request, Quirks::NONE);
     assert_eq!(plain["messages"][0]["content"][0], json!({"type": "text", "text": "long"}));
-    assert_eq!(dropped, ["prompt_cache_breakpoint"]);
+    assert_eq!(dropped, ["cache_control"]);
     let (written, _) = write(&request, Quirks::NONE.with(Quirk::CacheBreakpoints));
     assert_eq!(written["messages"][0]["content"][0]["prompt_cache_breakpoint"], json!({"mode": "explicit"}));
     let mut single = of_messages(vec![user(vec![text("long")])]);
@@ -402,7 +367,7 @@ fn quirks_change_what_is_written() {
     assert!(short.len() == 9 && short.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{short}");
     assert_eq!(written["messages"][3]["tool_call_id"], short);
     assert_eq!(written["messages"][4]["tool_call_id"], "abc123XYZ");
-    assert_eq!(dropped, ["messages.content", "parallel_tool_calls"]);
+    assert_eq!(dropped, ["messages.content.image_url", "parallel_tool_calls"]);
 }
 
 #[test]
@@ -430,7 +395,7 @@ fn what_openai_does_not_take_is_noted() {
     assert_eq!(written["tool_choice"]["function"]["name"], "fs_read");
     assert_eq!(written["stop"].as_array().unwrap().len(), 4);
     assert_eq!(written["messages"][0]["content"], "");
-    assert_eq!(dropped, ["tools.cache_control", "top_k", "stop", "reasoning.summary", "service_tier"]);
+    assert_eq!(dropped, ["cache_control", "top_k", "stop", "reasoning.summary", "service_tier"]);
 }
 
 #[test]

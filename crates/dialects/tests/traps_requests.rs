@@ -202,8 +202,6 @@ fn trap_17_18_19_every_call_has_one_result_in_the_order_of_the_calls() {
         let written = written(&body, wire);
         let ids = answered(wire, &written.json());
         match wire {
-            // Nothing pairs them there but the order in which they come.
-            Ollama => assert_eq!(ids, ["b", "zz", "a"]),
             // Items say what they are for; their order is the client's.
             OpenaiResponses => assert_eq!(ids, ["c", "b", "a"]),
             // Google asks for no result of every call.
@@ -211,7 +209,7 @@ fn trap_17_18_19_every_call_has_one_result_in_the_order_of_the_calls() {
             _ => assert_eq!(ids, ["a", "b", "c"], "{wire:?}: {}", written.text),
         }
         assert!(written.text.contains("kept") && written.text.contains("and?"), "{wire:?}");
-        assert_eq!(written.notes("messages.tool_call_id"), wire != Ollama, "{wire:?}");
+        assert!(written.notes("messages.tool_call_id"), "{wire:?}");
     });
 }
 

@@ -4,11 +4,9 @@ use super::answer::{write_input, write_thinking};
 use super::mapped_name;
 use super::media::{can_write_document, can_write_image, write_document, write_image};
 use super::turns::{Block, Turn};
-use crate::exchange::{CacheHint, Dropped, Media, Part, PartKind, Text, Tool, ToolCall, ToolResult};
+use crate::exchange::pairing::NO_RESULT;
+use crate::exchange::{CacheHint, Dropped, Media, Part, PartKind, Text, Tool, ToolCall, ToolResult, losses};
 use crate::json::Out;
-
-/// What stands for a result that the client did not give: without one the conversation would be refused.
-const NO_RESULT: &str = "The call was not answered.";
 
 /// Most breakpoints of the cache in one request.
 const MAX_BREAKPOINTS: usize = 4;
@@ -22,7 +20,7 @@ pub(super) struct Breakpoints {
 impl Breakpoints {
     /// Of so many in all.
     pub(super) fn of(count: usize, dropped: &mut Dropped) -> Self {
-        dropped.note_if(count > MAX_BREAKPOINTS, "cache_control");
+        dropped.note_if(count > MAX_BREAKPOINTS, losses::CACHE);
         Self { skipped: count.saturating_sub(MAX_BREAKPOINTS) }
     }
 
@@ -132,7 +130,7 @@ impl MessageWriter<'_, '_> {
 
     fn image(&mut self, image: &Media<'_>, out: &mut Out<'_>) {
         let detailed = image.detail.as_ref().is_some_and(|detail| !detail.is("auto"));
-        self.dropped.note_if(detailed, "image.detail");
+        self.dropped.note_if(detailed, losses::IMAGE_DETAIL);
         out.field("type", "image");
         write_image(image, out);
     }
@@ -181,7 +179,7 @@ impl MessageWriter<'_, '_> {
             PartKind::Document(media) => can_write_document(media),
             _ => false,
         };
-        self.dropped.note_if(!takes, "messages.tool.content");
+        self.dropped.note_if(!takes, losses::of_part(part));
         takes
     }
 }

@@ -6,7 +6,7 @@
 use super::message_out::{Breakpoints, MessageWriter};
 use super::tools_out::Toolbox;
 use super::turns::Conversation;
-use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Raw, Text};
+use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Raw, Text, losses};
 use crate::json::Out;
 use crate::lost_media::refuse_emptied;
 use crate::openai::RequestError;
@@ -40,7 +40,11 @@ pub fn write_request(
     if request.n.is_some_and(|n| n > 1) {
         return Err(RequestError::about("n", "This model gives one answer at a time; 'n' must be 1."));
     }
-    refuse_emptied(&request.messages, Conversation::takes_medium)?;
+    refuse_emptied(
+        &request.messages,
+        "images and documents, as bytes (base64) or by an https: address",
+        Conversation::takes_medium,
+    )?;
     let adaptive = target.quirks.has(Quirk::AdaptiveThinking);
     // A turn to go on with is refused by models that think adaptively, and by others while they think.
     let thinks = request.reasoning.is_some_and(|reasoning| !reasoning.is_off());
@@ -89,11 +93,11 @@ fn schema<'r, 'a>(request: &'r ChatRequest<'a>, dropped: &mut Dropped) -> Option
     match &request.format {
         None | Some(Format::Text) => None,
         Some(Format::Json) => {
-            dropped.note("response_format");
+            dropped.note(losses::FORMAT);
             None
         }
         Some(Format::Schema { schema, description, .. }) => {
-            dropped.note_if(description.is_some(), "response_format.description");
+            dropped.note_if(description.is_some(), losses::FORMAT_DESCRIPTION);
             Some(schema)
         }
     }
@@ -140,7 +144,7 @@ impl Thinking {
         }
         if excluded && own.is_on() {
             own.mode = Mode::Unsaid;
-            dropped.note("reasoning_effort");
+            dropped.note(losses::EFFORT);
             own.max_tokens = max_tokens;
         }
         own
@@ -159,7 +163,7 @@ impl Thinking {
         }
         let lowered = self.max_tokens - self.max_tokens.div_ceil(ANSWER_SHARE);
         self.mode = if lowered < MIN_BUDGET { Mode::Unsaid } else { Mode::Budget(lowered) };
-        dropped.note_if(self.mode == Mode::Unsaid, "reasoning_effort");
+        dropped.note_if(self.mode == Mode::Unsaid, losses::EFFORT);
     }
 
     fn is_on(&self) -> bool {
@@ -225,7 +229,7 @@ fn is_one(value: &Number<'_>) -> bool {
 
 fn write_rest(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
     let (said, blank): (Vec<_>, Vec<_>) = request.stop.iter().partition(|stop| !stop.is_blank());
-    dropped.note_if(!blank.is_empty(), "stop");
+    dropped.note_if(!blank.is_empty(), losses::STOP);
     if !said.is_empty() {
         out.key("stop_sequences").begin_array();
         for stop in said {
@@ -244,18 +248,18 @@ fn write_rest(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_
         Some("default" | "standard_only") => {
             out.field("service_tier", "standard_only");
         }
-        Some(_) => dropped.note("service_tier"),
+        Some(_) => dropped.note(losses::SERVICE_TIER),
     }
 }
 
 /// Notes what the dialect does not have at all.
 fn note_unknown(request: &ChatRequest<'_>, dropped: &mut Dropped) {
-    dropped.note_if(request.frequency_penalty.is_some(), "frequency_penalty");
-    dropped.note_if(request.presence_penalty.is_some(), "presence_penalty");
-    dropped.note_if(request.seed.is_some(), "seed");
-    dropped.note_if(request.logprobs == Some(true), "logprobs");
-    dropped.note_if(request.top_logprobs.is_some_and(|count| count > 0), "top_logprobs");
-    dropped.note_if(request.logit_bias.is_some(), "logit_bias");
-    dropped.note_if(request.verbosity.is_some(), "verbosity");
-    dropped.note_if(request.cache_key.is_some(), "prompt_cache_key");
+    dropped.note_if(request.frequency_penalty.is_some(), losses::FREQUENCY_PENALTY);
+    dropped.note_if(request.presence_penalty.is_some(), losses::PRESENCE_PENALTY);
+    dropped.note_if(request.seed.is_some(), losses::SEED);
+    dropped.note_if(request.logprobs == Some(true), losses::LOGPROBS);
+    dropped.note_if(request.top_logprobs.is_some_and(|count| count > 0), losses::TOP_LOGPROBS);
+    dropped.note_if(request.logit_bias.is_some(), losses::LOGIT_BIAS);
+    dropped.note_if(request.verbosity.is_some(), losses::VERBOSITY);
+    dropped.note_if(request.cache_key.is_some(), losses::CACHE_KEY);
 }

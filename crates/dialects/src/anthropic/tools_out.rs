@@ -2,7 +2,7 @@
 
 use super::message_out::Breakpoints;
 use super::{FORMAT_TOOL, mapped_name};
-use crate::exchange::{ChatRequest, Dropped, Raw, Text, Tool, ToolCall, ToolChoice};
+use crate::exchange::{ChatRequest, Dropped, Raw, Text, Tool, ToolCall, ToolChoice, losses};
 use crate::json::{self, Out};
 
 /// The schema of a tool that takes nothing.
@@ -53,7 +53,7 @@ impl<'r, 'a> Toolbox<'r, 'a> {
         let mut choice = Choice::Unsaid;
         match &request.tool_choice {
             None => {}
-            Some(_) if tools.is_empty() => dropped.note("tool_choice"),
+            Some(_) if tools.is_empty() => dropped.note(losses::TOOL_CHOICE),
             Some(ToolChoice::Auto) => choice = Choice::Auto,
             Some(ToolChoice::None) => choice = Choice::None,
             Some(ToolChoice::Required) => choice = Choice::Any,
@@ -65,7 +65,7 @@ impl<'r, 'a> Toolbox<'r, 'a> {
         }
         let format = format.filter(|schema| {
             let takes = !matches!(choice, Choice::Tool(_)) && is_object_schema(schema.as_bytes());
-            dropped.note_if(!takes, "response_format");
+            dropped.note_if(!takes, losses::FORMAT);
             takes
         });
         choice = match choice {
@@ -91,7 +91,7 @@ impl<'r, 'a> Toolbox<'r, 'a> {
     /// Without `strict`, which came with `output_config.format`.
     pub(super) fn without_strict(mut self, dropped: &mut Dropped) -> Self {
         self.strict = false;
-        dropped.note_if(self.tools.iter().any(|tool| tool.strict == Some(true)), "tools.strict");
+        dropped.note_if(self.tools.iter().any(|tool| tool.strict == Some(true)), losses::TOOL_STRICT);
         self
     }
 

@@ -1,7 +1,7 @@
 //! The order that the dialect demands of a conversation.
 
 use super::media::{can_write_document, can_write_image};
-use crate::exchange::{CacheHint, Dropped, Message, Part, PartKind, Role, Text, ToolCall};
+use crate::exchange::{CacheHint, Dropped, Message, Part, PartKind, Role, Text, ToolCall, losses};
 
 /// What a turn of the user's says that has to be there and of which the client said nothing.
 const GO_ON: &str = "Continue.";
@@ -68,7 +68,7 @@ impl<'r, 'a> Conversation<'r, 'a> {
     ) -> Option<Self> {
         let mut own = Self { system: Vec::new(), turns: Vec::with_capacity(messages.len()) };
         for message in messages {
-            dropped.note_if(message.name.is_some(), "messages.name");
+            dropped.note_if(message.name.is_some(), losses::MESSAGE_NAME);
             for part in &message.parts {
                 match message.role {
                     Role::System => own.add_system(part, dropped),
@@ -97,7 +97,7 @@ impl<'r, 'a> Conversation<'r, 'a> {
         match &part.kind {
             PartKind::Text(text) if text.is_blank() => {}
             PartKind::Text(_) => self.system.push(part),
-            _ => dropped.note("messages.system"),
+            kind => dropped.note(losses::of_part(kind)),
         }
     }
 
@@ -106,7 +106,7 @@ impl<'r, 'a> Conversation<'r, 'a> {
     fn add(&mut self, is_user: bool, part: &'r Part<'a>, dropped: &mut Dropped) {
         match &part.kind {
             PartKind::ToolResult(result) if is_user && !self.awaits(&result.id) => {
-                dropped.note("messages.tool_call_id");
+                dropped.note(losses::TOOL_CALL_ID);
                 result.parts.iter().for_each(|part| self.keep(is_user, part, dropped));
             }
             _ => self.keep(is_user, part, dropped),
@@ -125,20 +125,16 @@ impl<'r, 'a> Conversation<'r, 'a> {
 
     /// Whether a part can stand in a turn; what cannot is noted unless it says nothing.
     fn takes(&self, is_user: bool, part: &Part<'_>, dropped: &mut Dropped) -> bool {
-        let (takes, name) = match &part.kind {
+        let takes = match &part.kind {
             PartKind::Text(text) | PartKind::Refusal(text) => return !text.is_blank(),
-            PartKind::Image(media) => (is_user && can_write_image(media), "messages.content.image_url"),
-            PartKind::Document(media) => (is_user && can_write_document(media), "messages.content.file"),
-            PartKind::Audio(_) => (false, "messages.content.input_audio"),
-            PartKind::Video(_) => (false, "messages.content.video"),
-            PartKind::ToolCall(_) => (!is_user, "messages.tool_calls"),
-            PartKind::ToolResult(result) => (is_user && self.awaits(&result.id), "messages.tool_call_id"),
-            PartKind::Thinking { signature, .. } => {
-                (!is_user && signature.as_ref().is_some_and(may_be_own), "messages.reasoning_content")
-            }
-            PartKind::RedactedThinking(_) => (!is_user, "messages.reasoning_content"),
+            PartKind::Image(media) => is_user && can_write_image(media),
+            PartKind::Document(media) => is_user && can_write_document(media),
+            PartKind::Audio(_) | PartKind::Video(_) => false,
+            PartKind::ToolCall(_) | PartKind::RedactedThinking(_) => !is_user,
+            PartKind::ToolResult(result) => is_user && self.awaits(&result.id),
+            PartKind::Thinking { signature, .. } => !is_user && signature.as_ref().is_some_and(may_be_own),
         };
-        dropped.note_if(!takes, name);
+        dropped.note_if(!takes, losses::of_part(&part.kind));
         takes
     }
 
@@ -200,7 +196,7 @@ impl<'r, 'a> Conversation<'r, 'a> {
             last.blocks.push(Block::Prefill(text));
             return;
         }
-        dropped.note("messages.prefill");
+        dropped.note(losses::PREFILL);
         self.turns.push(Turn { is_user: true, blocks: vec![Block::Own(GO_ON)] });
     }
 

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::media::{Sort, can_write, write_media};
 use super::model_fields::Family;
+use crate::exchange::pairing::NO_RESULT;
 use crate::exchange::{
-    CacheHint, ChatRequest, Dropped, Media, Message, Part, PartKind, Role, Text, ToolCall, ToolResult,
+    CacheHint, ChatRequest, Dropped, Media, Message, Part, PartKind, Role, Text, ToolCall, ToolResult, losses,
 };
 use crate::json::Out;
 use crate::lost_media::refuse_emptied;
@@ -65,17 +66,6 @@ fn takes(kind: &PartKind<'_>) -> bool {
     }
 }
 
-/// What a part is noted by that cannot be said.
-fn lost_name(kind: &PartKind<'_>) -> &'static str {
-    match kind {
-        PartKind::Image(_) => "messages.content.image_url",
-        PartKind::Document(_) => "messages.content.file",
-        PartKind::Video(_) => "messages.content.video",
-        PartKind::Audio(_) => "messages.content.input_audio",
-        _ => "messages.content",
-    }
-}
-
 /// Whether a tool is called or answers anywhere.
 pub(super) fn has_tool_blocks(messages: &[Message<'_>]) -> bool {
     let is_tool = |part: &Part<'_>| matches!(part.kind, PartKind::ToolCall(_) | PartKind::ToolResult(_));
@@ -115,7 +105,7 @@ pub(super) fn write_cache_point(
 ) {
     let Some(cache) = cache else { return };
     if !family.caches() {
-        dropped.note("cache_control");
+        dropped.note(losses::CACHE);
         return;
     }
     out.begin_object().key("cachePoint").begin_object().field("type", "default");
@@ -137,7 +127,7 @@ impl<'w> MessageWriter<'w> {
 
     /// Writes the member `messages`.
     pub(super) fn write(mut self, messages: &[Message<'_>], out: &mut Out<'_>) -> Result<(), RequestError> {
-        refuse_emptied(messages, takes)?;
+        refuse_emptied(messages, "media of a known type, as bytes (base64) or at an s3:// location", takes)?;
         let turns = self.turns(messages);
         if turns.is_empty() && !messages.iter().any(|message| message.role == Role::System) {
             return Err(RequestError::about("messages", "There must be at least one message with content."));
@@ -190,7 +180,7 @@ impl<'w> MessageWriter<'w> {
             // Without a signature of its own Claude believes no thought, and other models take none back.
             PartKind::Thinking { .. } | PartKind::RedactedThinking(_) => {
                 let can = self.family == Family::Claude && is_proven(part) && role == Role::Assistant;
-                self.dropped.note_if(!can, "messages.reasoning_content");
+                self.dropped.note_if(!can, losses::of_part(&part.kind));
                 return can;
             }
             PartKind::ToolCall(_) => role == Role::Assistant,
@@ -199,7 +189,7 @@ impl<'w> MessageWriter<'w> {
                 role == Role::User && takes(kind)
             }
         };
-        self.dropped.note_if(!can, lost_name(&part.kind));
+        self.dropped.note_if(!can, losses::of_part(&part.kind));
         can
     }
 
@@ -254,7 +244,7 @@ impl<'w> MessageWriter<'w> {
             PartKind::Text(text) | PartKind::Refusal(text) => write_text(text, out),
             PartKind::Image(media) => {
                 let detail = media.detail.as_ref().is_some_and(|detail| !detail.is("auto"));
-                self.dropped.note_if(detail, "image.detail");
+                self.dropped.note_if(detail, losses::IMAGE_DETAIL);
                 self.media(Sort::Image, media, out);
             }
             PartKind::Document(media) => self.media(Sort::Document, media, out),
@@ -303,7 +293,7 @@ impl<'w> MessageWriter<'w> {
                     any = true;
                 }
                 PartKind::Image(_) | PartKind::Document(_) | PartKind::Video(_) => {}
-                _ => self.dropped.note("messages.content"),
+                kind => self.dropped.note(losses::of_part(kind)),
             }
         }
         if !any {
@@ -314,7 +304,7 @@ impl<'w> MessageWriter<'w> {
 
     /// A result of no call is refused as such; what it says is kept.
     fn orphan(&mut self, result: &ToolResult<'_>, out: &mut Out<'_>) {
-        self.dropped.note("messages.tool_call_id");
+        self.dropped.note(losses::TOOL_CALL_ID);
         let mut any = false;
         for part in &result.parts {
             let nested = matches!(part.kind, PartKind::ToolResult(_));
@@ -357,7 +347,7 @@ fn end_result(is_error: bool, out: &mut Out<'_>) {
 /// A call without a result is refused.
 fn write_missing_result(call: &ToolCall<'_>, out: &mut Out<'_>) {
     begin_result(&call.id, out);
-    write_text(&NO_OUTPUT, out);
+    write_text(&Text::literal(NO_RESULT), out);
     end_result(true, out);
 }
 

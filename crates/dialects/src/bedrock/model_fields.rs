@@ -1,6 +1,6 @@
 //! What models take beyond what all of them have in common, and how they are told to think.
 
-use crate::exchange::{ChatRequest, Dropped, Effort, Number, Reasoning};
+use crate::exchange::{ChatRequest, Dropped, Effort, Number, Reasoning, losses};
 use crate::json::{Kind, Out, Value};
 use crate::openai::RequestError;
 
@@ -79,7 +79,7 @@ pub(super) fn read_model_fields<'d>(
 fn read_effort(effort: Value<'_>, request: &mut ChatRequest<'_>, dropped: &mut Dropped) {
     match effort.text().and_then(|name| Effort::named(&name)) {
         Some(effort) => request.reasoning.get_or_insert_with(Reasoning::default).effort = Some(effort),
-        None => dropped.note("reasoning_effort"),
+        None => dropped.note(losses::EFFORT),
     }
 }
 
@@ -137,7 +137,7 @@ impl Thinking {
                 return Self::Adaptive(effort, reasoning.show);
             }
             Family::Claude if !unproven => {
-                dropped.note_if(reasoning.show == Some(false), "reasoning.summary");
+                dropped.note_if(reasoning.show == Some(false), losses::SHOW_THINKING);
                 let budget = reasoning.budget.or(reasoning.effort.map(Effort::budget));
                 let budget = budget.unwrap_or(Effort::Medium.budget()).max(MIN_BUDGET);
                 // It must leave room for an answer: where it would take all, a quarter of the limit is kept for that.
@@ -150,7 +150,7 @@ impl Thinking {
                 }
             }
             Family::Openai | Family::Nova if reasoning.is_off() => {
-                dropped.note_if(family == Family::Openai, "reasoning_effort");
+                dropped.note_if(family == Family::Openai, losses::EFFORT);
                 return Self::Unsaid;
             }
             Family::Openai | Family::Nova => {
@@ -159,7 +159,7 @@ impl Thinking {
             }
             Family::Claude | Family::Other => {}
         }
-        dropped.note_if(!reasoning.is_off(), "reasoning_effort");
+        dropped.note_if(!reasoning.is_off(), losses::EFFORT);
         Self::Unsaid
     }
 

@@ -2,7 +2,9 @@
 
 use super::messages_out::{MessageWriter, has_tool_blocks, open_calls_are_unproven, write_cache_point};
 use super::model_fields::{Family, Thinking, write_model_fields};
-use crate::exchange::{ChatRequest, Dropped, Format, Number, PartKind, Raw, Role, Text, Tool, ToolChoice};
+use crate::exchange::{
+    ChatRequest, Dropped, Format, Number, PartKind, Raw, Role, Text, Tool, ToolChoice, losses,
+};
 use crate::json::{self, Out};
 use crate::openai::RequestError;
 use crate::tool_names::{NameRules, ToolNames};
@@ -50,7 +52,7 @@ pub fn write_request(
     write_output_config(request, thinking, dropped, &mut out);
     write_service_tier(request, dropped, &mut out);
     let top_k = request.top_k.as_ref();
-    dropped.note_if(top_k.is_some() && !sampling, "top_k");
+    dropped.note_if(top_k.is_some() && !sampling, losses::TOP_K);
     write_model_fields(family, thinking, top_k.filter(|_| sampling), &mut out);
     // Which of the texts it was is said only where it is asked for, and only by Claude.
     if family == Family::Claude && !request.stop.is_empty() {
@@ -63,18 +65,18 @@ pub fn write_request(
 /// Notes what has no place in a request at all.
 fn note_dropped(request: &ChatRequest<'_>, dropped: &mut Dropped) {
     let absent = [
-        (request.frequency_penalty.is_some(), "frequency_penalty"),
-        (request.presence_penalty.is_some(), "presence_penalty"),
-        (request.seed.is_some(), "seed"),
-        (request.logprobs == Some(true), "logprobs"),
-        (request.top_logprobs.is_some(), "top_logprobs"),
-        (request.logit_bias.is_some(), "logit_bias"),
-        (request.user.is_some(), "user"),
-        (request.verbosity.is_some(), "verbosity"),
-        (request.cache_key.is_some(), "prompt_cache_key"),
-        (request.parallel_tool_calls == Some(false), "parallel_tool_calls"),
-        (matches!(request.format, Some(Format::Json)), "response_format"),
-        (request.messages.iter().any(|message| message.name.is_some()), "messages.name"),
+        (request.frequency_penalty.is_some(), losses::FREQUENCY_PENALTY),
+        (request.presence_penalty.is_some(), losses::PRESENCE_PENALTY),
+        (request.seed.is_some(), losses::SEED),
+        (request.logprobs == Some(true), losses::LOGPROBS),
+        (request.top_logprobs.is_some(), losses::TOP_LOGPROBS),
+        (request.logit_bias.is_some(), losses::LOGIT_BIAS),
+        (request.user.is_some(), losses::USER),
+        (request.verbosity.is_some(), losses::VERBOSITY),
+        (request.cache_key.is_some(), losses::CACHE_KEY),
+        (request.parallel_tool_calls == Some(false), losses::PARALLEL_TOOL_CALLS),
+        (matches!(request.format, Some(Format::Json)), losses::FORMAT),
+        (request.messages.iter().any(|message| message.name.is_some()), losses::MESSAGE_NAME),
     ];
     for (there, name) in absent {
         dropped.note_if(there, name);
@@ -87,7 +89,7 @@ fn write_system(request: &ChatRequest<'_>, family: Family, dropped: &mut Dropped
     let system = request.messages.iter().filter(|message| message.role == Role::System);
     for part in system.flat_map(|message| &message.parts) {
         let PartKind::Text(text) = &part.kind else {
-            dropped.note("messages.system");
+            dropped.note(losses::of_part(&part.kind));
             continue;
         };
         if text.is_blank() {
@@ -114,15 +116,15 @@ fn write_inference_config(
 ) {
     let claude = family == Family::Claude;
     let (temperature, top_p) = (request.temperature.as_ref(), request.top_p.as_ref());
-    dropped.note_if(temperature.is_some() && !sampling, "temperature");
+    dropped.note_if(temperature.is_some() && !sampling, losses::TEMPERATURE);
     // Claude takes one of the two.
     let takes_top_p = sampling && !(claude && temperature.is_some());
-    dropped.note_if(top_p.is_some() && !takes_top_p, "top_p");
+    dropped.note_if(top_p.is_some() && !takes_top_p, losses::TOP_P);
     let (temperature, top_p) = (temperature.filter(|_| sampling), top_p.filter(|_| takes_top_p));
     // None takes a text that is empty, and Claude none of white space.
     let takes = |text: &&Text<'_>| if claude { !text.is_blank() } else { !text.is_empty() };
     let stop: Vec<&Text<'_>> = request.stop.iter().filter(takes).collect();
-    dropped.note_if(stop.len() < request.stop.len(), "stop");
+    dropped.note_if(stop.len() < request.stop.len(), losses::STOP);
     if request.max_tokens.is_none() && temperature.is_none() && top_p.is_none() && stop.is_empty() {
         return;
     }
@@ -144,7 +146,7 @@ fn write_inference_config(
 /// The scale ends at 1 here.
 fn clamped<'t>(temperature: &'t Number<'_>, dropped: &mut Dropped) -> &'t [u8] {
     if temperature.as_f64().is_some_and(|value| value > 1.0) {
-        dropped.note("temperature");
+        dropped.note(losses::TEMPERATURE);
         return b"1";
     }
     temperature.as_bytes()
@@ -163,7 +165,7 @@ fn write_output_config(
     }
     out.key("outputConfig").begin_object();
     if let Some(Format::Schema { name, description, schema, strict }) = &request.format {
-        dropped.note_if(*strict == Some(false), "response_format.strict");
+        dropped.note_if(*strict == Some(false), losses::FORMAT_STRICT);
         out.key("textFormat").begin_object().field("type", "json_schema");
         out.key("structure").begin_object().key("jsonSchema").begin_object();
         // A document within a string.
@@ -182,7 +184,7 @@ fn write_service_tier(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mu
     if ["default", "flex", "priority", "reserved"].iter().any(|known| tier.is(known)) {
         out.key("serviceTier").begin_object().field_text("type", Some(tier)).end_object();
     } else {
-        dropped.note_if(!tier.is("auto"), "service_tier");
+        dropped.note_if(!tier.is("auto"), losses::SERVICE_TIER);
     }
 }
 

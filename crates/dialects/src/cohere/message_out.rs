@@ -2,13 +2,12 @@
 
 use super::media::write_media_url;
 use super::tools::mapped_name;
+use crate::exchange::pairing::{self, Answers, NO_RESULT};
 use crate::exchange::{
-    Arguments, ChatRequest, Dropped, Media, Message, Part, PartKind, Role, Source, Text, ToolCall, ToolResult,
+    Arguments, ChatRequest, Dropped, Media, Message, Part, PartKind, Role, Source, Text, ToolCall,
+    ToolResult, losses,
 };
 use crate::json::{Out, push_json_string, scan_object_lenient};
-
-/// What a call is answered with that has no result.
-const NO_RESULT: &str = "The tool call was not executed.";
 
 /// Whether a medium is taken: images by bytes or address, and documents of text.
 pub(super) fn takes(kind: &PartKind<'_>) -> bool {
@@ -27,13 +26,13 @@ pub(super) struct MessageWriter<'w, 'a, 'd> {
     pub(super) documents: Vec<&'w Media<'a>>,
     /// How many messages were written.
     pub(super) count: usize,
-    /// Results that were written behind their calls.
-    answered: Vec<&'w Part<'a>>,
+    /// The calls of the model's last turn that had any, with their results.
+    answers: Answers<'w, 'a>,
 }
 
 impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
     pub(super) fn new(request: &'w ChatRequest<'a>, dropped: &'d mut Dropped) -> Self {
-        Self { request, dropped, documents: Vec::new(), count: 0, answered: Vec::new() }
+        Self { request, dropped, documents: Vec::new(), count: 0, answers: Answers::default() }
     }
 
     /// Appends the messages as an array.
@@ -41,8 +40,8 @@ impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
         out.begin_array();
         let request = self.request;
         for (at, message) in request.messages.iter().enumerate() {
-            self.dropped.note_if(message.name.is_some(), "messages.name");
-            self.dropped.note_if(message.parts.iter().any(|part| part.cache.is_some()), "cache_control");
+            self.dropped.note_if(message.name.is_some(), losses::MESSAGE_NAME);
+            self.dropped.note_if(message.parts.iter().any(|part| part.cache.is_some()), losses::CACHE);
             match message.role {
                 Role::System => self.plain("system", message.parts.iter(), out),
                 Role::User => self.user(message, out),
@@ -55,55 +54,48 @@ impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
         out.end_array();
     }
 
-    /// Answers every call, in their order and directly behind them, with its result from what follows up to the model's
-    /// next turn. A call without one is refused.
-    fn results(&mut self, message: &'w Message<'a>, later: &'w [Message<'a>], out: &mut Out<'_>) {
-        let later = later.iter().take_while(|message| message.role != Role::Assistant);
-        let given = || later.clone().flat_map(|message| &message.parts);
-        for part in &message.parts {
-            let PartKind::ToolCall(call) = &part.kind else { continue };
-            let answer = given().find_map(|part| match &part.kind {
-                PartKind::ToolResult(result) if result.id == call.id => Some((part, result)),
-                _ => None,
-            });
-            if let Some((part, result)) = answer {
-                self.answered.push(part);
-                self.tool_result(result, out);
-            } else {
-                self.count += 1;
-                out.begin_object().field("role", "tool").key("tool_call_id").text(&call.id);
-                out.field("content", NO_RESULT).end_object();
-            }
-        }
-    }
-
-    /// What the user says. Images that tools returned go with it, since messages of tools hold texts only.
+    /// A message of the user. What its results of tools hold besides text is said in it, since messages of tools hold texts
+    /// only, and so are results without calls, which Cohere refuses.
     fn user(&mut self, message: &'w Message<'a>, out: &mut Out<'_>) {
         let (mut hoisted, mut rest) = (Vec::new(), Vec::new());
         for part in &message.parts {
             match &part.kind {
-                PartKind::ToolResult(result)
-                    if self.answered.iter().any(|answered| std::ptr::eq(*answered, part)) =>
-                {
+                PartKind::ToolResult(result) if self.answers.contains(part) => {
                     hoisted.extend(result.parts.iter().filter(|part| text_of(&part.kind).is_none()));
                 }
                 PartKind::ToolResult(result) => {
-                    // Cohere refuses a result without its call; what it says is kept.
-                    self.dropped.note("messages.tool_call_id");
+                    self.dropped.note(losses::TOOL_CALL_ID);
                     hoisted.extend(&result.parts);
                 }
                 _ => rest.push(part),
             }
         }
+        self.dropped.note_if(hoisted.iter().any(|part| text_of(&part.kind).is_none()), losses::TOOL_CONTENT);
         self.plain("user", hoisted.into_iter().chain(rest), out);
     }
 
-    fn tool_result(&mut self, result: &'w ToolResult<'a>, out: &mut Out<'_>) {
-        self.dropped.note_if(result.is_error, "messages.tool.is_error");
+    /// Answers the calls of a turn directly behind it, each in a message of its own.
+    fn results(&mut self, turn: &'w Message<'a>, following: &'w [Message<'a>], out: &mut Out<'_>) {
+        let answers = Answers::of(turn, following);
+        for answer in answers.iter() {
+            self.count += 1;
+            out.begin_object().field("role", "tool").key("tool_call_id").text(&answer.call.id);
+            match answer.result.map(|part| &part.kind) {
+                Some(PartKind::ToolResult(result)) => self.tool_result(result, out),
+                _ => _ = out.field("content", NO_RESULT),
+            }
+            out.end_object();
+        }
+        if pairing::calls(turn).next().is_some() {
+            self.answers = answers;
+        }
+    }
+
+    fn tool_result(&mut self, result: &ToolResult<'_>, out: &mut Out<'_>) {
+        self.dropped.note_if(result.is_error, losses::TOOL_ERROR);
         let texts =
             || result.parts.iter().filter_map(|part| text_of(&part.kind)).filter(|text| !text.is_empty());
-        self.count += 1;
-        out.begin_object().field("role", "tool").key("tool_call_id").text(&result.id).key("content");
+        out.key("content");
         match (texts().next(), texts().nth(1)) {
             // An empty answer is refused; this is what the text is to hold where it holds anything.
             (None, _) => drop(out.string("{}")),
@@ -114,7 +106,6 @@ impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
                 out.end_array();
             }
         }
-        out.end_object();
     }
 
     /// A message of texts and images, left out where nothing is in it.
@@ -144,14 +135,7 @@ impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
                 return true;
             }
             PartKind::Document(media @ Media { source: Source::Text(_), .. }) => self.documents.push(media),
-            PartKind::Image(_) => self.dropped.note("messages.content.image_url"),
-            PartKind::Document(_) => self.dropped.note("messages.content.file"),
-            PartKind::Audio(_) => self.dropped.note("messages.content.input_audio"),
-            PartKind::Video(_) => self.dropped.note("messages.content.video"),
-            PartKind::Thinking { .. } | PartKind::RedactedThinking(_) => {
-                self.dropped.note("messages.thinking")
-            }
-            PartKind::ToolCall(_) | PartKind::ToolResult(_) => self.dropped.note("messages.tool_calls"),
+            kind => self.dropped.note(losses::of_part(kind)),
         }
         false
     }
@@ -162,9 +146,10 @@ impl<'w, 'a, 'd> MessageWriter<'w, 'a, 'd> {
         for part in &message.parts {
             match &part.kind {
                 PartKind::ToolCall(call) => calls.push(call),
-                PartKind::Thinking { text, .. } if !text.is_blank() => thoughts.push(text),
-                // A signature without a thought means nothing here.
-                PartKind::Thinking { .. } => {}
+                PartKind::Thinking { text, signature } => {
+                    self.dropped.note_if(signature.is_some(), losses::THINKING_PROOF);
+                    thoughts.extend(Some(text).filter(|text| !text.is_blank()));
+                }
                 PartKind::Text(text) | PartKind::Refusal(text) if !text.is_blank() => texts.push(text),
                 _ => drop(self.is_carried("assistant", part)),
             }

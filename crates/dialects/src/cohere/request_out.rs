@@ -1,7 +1,7 @@
 use super::message_out::{MessageWriter, takes};
 use super::tools::write_tool;
 use crate::exchange::{
-    ChatRequest, Dropped, Effort, Format, Media, Number, Reasoning, Source, Tool, ToolChoice,
+    ChatRequest, Dropped, Effort, Format, Media, Number, Reasoning, Source, Tool, ToolChoice, losses,
 };
 use crate::json::Out;
 use crate::lost_media::refuse_emptied;
@@ -25,7 +25,7 @@ pub fn write_request(
     if request.n.is_some_and(|n| n > 1) {
         return Err(RequestError::about("n", "This model gives one answer at a time: 'n' must be 1."));
     }
-    refuse_emptied(&request.messages, takes)?;
+    refuse_emptied(&request.messages, "images, as bytes (base64) or by an https: address", takes)?;
     let mut out = Out::new(out);
     out.begin_object().field("model", target.model).key("messages");
     let mut messages = MessageWriter::new(request, dropped);
@@ -101,10 +101,10 @@ fn write_tools(
         out.key("strict_tools").bool(true);
     } else {
         // It is all of them or none.
-        dropped.note_if(offered.iter().any(|tool| tool.strict == Some(true)), "tools.strict");
+        dropped.note_if(offered.iter().any(|tool| tool.strict == Some(true)), losses::TOOL_STRICT);
     }
-    dropped.note_if(offered.iter().any(|tool| tool.cache.is_some()), "cache_control");
-    dropped.note_if(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
+    dropped.note_if(offered.iter().any(|tool| tool.cache.is_some()), losses::CACHE);
+    dropped.note_if(request.parallel_tool_calls == Some(false), losses::PARALLEL_TOOL_CALLS);
     Ok(())
 }
 
@@ -116,7 +116,7 @@ fn write_format(request: &ChatRequest<'_>, documents: bool, dropped: &mut Droppe
     };
     // Cohere refuses a format beside tools or documents.
     if documents || !request.tools.is_empty() {
-        dropped.note("response_format");
+        dropped.note(losses::FORMAT);
         return;
     }
     out.key("response_format").begin_object().field("type", "json_object");
@@ -140,7 +140,7 @@ fn write_sampling(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Ou
     }
     match &request.seed {
         Some(seed) if !seed.as_bytes().starts_with(b"-") => drop(out.key("seed").raw(seed.as_bytes())),
-        seed => dropped.note_if(seed.is_some(), "seed"),
+        seed => dropped.note_if(seed.is_some(), losses::SEED),
     }
     if !request.stop.is_empty() {
         out.key("stop_sequences").begin_array();
@@ -148,7 +148,7 @@ fn write_sampling(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Ou
             out.text(stop);
         });
         out.end_array();
-        dropped.note_if(request.stop.len() > MAX_STOPS, "stop");
+        dropped.note_if(request.stop.len() > MAX_STOPS, losses::STOP);
     }
     if request.logprobs == Some(true) {
         out.key("logprobs").bool(true);
@@ -171,7 +171,7 @@ fn write_clamped(name: &str, number: Option<&Number<'_>>, bounds: (&str, &str), 
 
 /// How much to think. A budget must leave room for the answer.
 fn write_thinking(reasoning: &Reasoning, max_tokens: Option<u64>, dropped: &mut Dropped, out: &mut Out<'_>) {
-    dropped.note_if(reasoning.show == Some(false), "reasoning.summary");
+    dropped.note_if(reasoning.show == Some(false), losses::SHOW_THINKING);
     let budget = reasoning.budget.or(reasoning.effort.map(Effort::budget));
     if budget.is_none() && !reasoning.dynamic {
         return;
@@ -189,10 +189,10 @@ fn write_thinking(reasoning: &Reasoning, max_tokens: Option<u64>, dropped: &mut 
 }
 
 fn note_rest(request: &ChatRequest<'_>, dropped: &mut Dropped) {
-    dropped.note_if(request.top_logprobs.is_some(), "top_logprobs");
-    dropped.note_if(request.logit_bias.is_some(), "logit_bias");
-    dropped.note_if(request.user.is_some(), "user");
-    dropped.note_if(request.verbosity.is_some(), "verbosity");
-    dropped.note_if(request.service_tier.is_some(), "service_tier");
-    dropped.note_if(request.cache_key.is_some(), "prompt_cache_key");
+    dropped.note_if(request.top_logprobs.is_some(), losses::TOP_LOGPROBS);
+    dropped.note_if(request.logit_bias.is_some(), losses::LOGIT_BIAS);
+    dropped.note_if(request.user.is_some(), losses::USER);
+    dropped.note_if(request.verbosity.is_some(), losses::VERBOSITY);
+    dropped.note_if(request.service_tier.is_some(), losses::SERVICE_TIER);
+    dropped.note_if(request.cache_key.is_some(), losses::CACHE_KEY);
 }

@@ -3,7 +3,7 @@
 use sluice_types::Usage;
 
 use super::{EmbedAnswer, EmbedInput, EmbedRequest, Vector, checked, only_text, wanted};
-use crate::exchange::Dropped;
+use crate::exchange::{Dropped, losses};
 use crate::json::{self, Doc, Kind, Out};
 use crate::openai::RequestError;
 use crate::wire::Malformed;
@@ -34,8 +34,8 @@ pub(super) fn write_request(
 ) -> Result<(), RequestError> {
     out.begin_object().key("inputText").text(only_text(request)?);
     out.field_number("dimensions", request.dimensions).end_object();
-    dropped.note_if(request.purpose.is_some(), "input_type");
-    dropped.note_if(request.truncate.is_some(), "truncate");
+    dropped.note_if(request.purpose.is_some(), losses::INPUT_TYPE);
+    dropped.note_if(request.truncate.is_some(), losses::TRUNCATE);
     Ok(())
 }
 

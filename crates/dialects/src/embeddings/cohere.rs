@@ -6,7 +6,7 @@ use super::{
     EmbedAnswer, EmbedInput, EmbedRequest, Encodings, Names, Purpose, Truncate, checked, name_of, named,
     read_vectors, texts, wanted, write_texts,
 };
-use crate::exchange::{Dropped, Text};
+use crate::exchange::{Dropped, Text, losses};
 use crate::json::{self, Doc, Kind, Out, Value};
 use crate::openai::RequestError;
 use crate::wire::{AnswerContext, Malformed};
@@ -46,7 +46,7 @@ pub(super) fn read_request<'d>(
             "inputs" => add_inputs(value, read_input, std::convert::identity, "inputs", &mut request)?,
             "input_type" => {
                 request.purpose = named(&INPUT_TYPES, &wanted(value.text(), "input_type")?);
-                dropped.note_if(request.purpose.is_none() && !value.is("image"), "input_type");
+                dropped.note_if(request.purpose.is_none() && !value.is("image"), losses::INPUT_TYPE);
             }
             "embedding_types" => request.encodings = read_encodings(value, dropped)?,
             "output_dimension" => request.dimensions = Some(wanted(value.u64(), "output_dimension")?),
@@ -143,7 +143,7 @@ pub(super) fn write_request(
     }
     out.end_object();
     let approximate = matches!(request.purpose, Some(Purpose::Similarity | Purpose::CodeQuery));
-    dropped.note_if(approximate, "input_type");
+    dropped.note_if(approximate, losses::INPUT_TYPE);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::{
     EmbedAnswer, EmbedInput, EmbedRequest, Names, Purpose, Truncate, Vector, checked, name_of, named,
     only_text, texts, wanted,
 };
-use crate::exchange::{Dropped, Text};
+use crate::exchange::{Dropped, Text, losses};
 use crate::json::{self, Doc, Kind, Out, Value};
 use crate::openai::RequestError;
 use crate::wire::Malformed;
@@ -120,7 +120,7 @@ pub(super) fn write_content(
     out: &mut Out<'_>,
 ) -> Result<(), RequestError> {
     write_one_request(request, only_text(request)?, None, out);
-    dropped.note_if(request.truncate.is_some(), "truncate");
+    dropped.note_if(request.truncate.is_some(), losses::TRUNCATE);
     Ok(())
 }
 
@@ -136,7 +136,7 @@ pub(super) fn write_batch(
     out.begin_object().key("requests").begin_array();
     texts.into_iter().for_each(|text| write_one_request(request, text, Some(&model), out));
     out.end_array().end_object();
-    dropped.note_if(request.truncate.is_some(), "truncate");
+    dropped.note_if(request.truncate.is_some(), losses::TRUNCATE);
     Ok(())
 }
 

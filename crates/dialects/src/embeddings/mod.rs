@@ -19,7 +19,7 @@ pub use vector::Vector;
 
 use sluice_types::Usage;
 
-use crate::exchange::{Dropped, Raw, Text};
+use crate::exchange::{Dropped, Raw, Text, losses};
 use crate::json::{Doc, Out, Value};
 use crate::openai::RequestError;
 use crate::openai::body::UsageShape;
@@ -243,7 +243,7 @@ impl EmbedWire {
     ) -> Result<(), RequestError> {
         let out = &mut Out::new(out);
         if !matches!(self, Self::Openai | Self::Mistral) {
-            dropped.note_if(request.user.is_some(), "user");
+            dropped.note_if(request.user.is_some(), losses::USER);
         }
         match self {
             Self::Openai | Self::Mistral | Self::Voyage | Self::Jina => {

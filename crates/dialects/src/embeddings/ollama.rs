@@ -3,7 +3,7 @@
 use super::{
     EmbedAnswer, EmbedInput, EmbedRequest, Truncate, checked, read_vectors, texts, wanted, write_texts,
 };
-use crate::exchange::Dropped;
+use crate::exchange::{Dropped, losses};
 use crate::json::{Doc, Kind, Out, Value};
 use crate::openai::RequestError;
 use crate::wire::{AnswerContext, Malformed};
@@ -49,7 +49,7 @@ pub(super) fn write_request(
         out.key("truncate").bool(truncate != Truncate::Never);
     }
     out.end_object();
-    dropped.note_if(request.purpose.is_some(), "input_type");
+    dropped.note_if(request.purpose.is_some(), losses::INPUT_TYPE);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::{
     EmbedAnswer, EmbedInput, EmbedRequest, EmbedWire, Encodings, Names, Purpose, Truncate, Vector, checked,
     name_of, named, texts, wanted, write_texts,
 };
-use crate::exchange::{Dropped, Raw};
+use crate::exchange::{Dropped, Raw, losses};
 use crate::json::{Doc, Kind, Out, Value};
 use crate::openai::{RequestError, read_usage};
 use crate::wire::{AnswerContext, Malformed};
@@ -146,8 +146,11 @@ pub(super) fn write_request(
             out.field_number("dimensions", dimensions).field_text("user", request.user.as_ref());
         }
     }
-    dropped.note_if(wire == EmbedWire::Mistral && request.user.is_some(), "user");
-    dropped.note_if(matches!(wire, EmbedWire::Mistral | EmbedWire::Openai) && truncate.is_some(), "truncate");
+    dropped.note_if(wire == EmbedWire::Mistral && request.user.is_some(), losses::USER);
+    dropped.note_if(
+        matches!(wire, EmbedWire::Mistral | EmbedWire::Openai) && truncate.is_some(),
+        losses::TRUNCATE,
+    );
     write_purpose(wire, request.purpose, dropped, out);
     write_encoding(wire, request.encodings, out);
     out.end_object();
@@ -174,7 +177,7 @@ fn write_purpose(wire: EmbedWire, purpose: Option<Purpose>, dropped: &mut Droppe
         Some(name) => {
             out.field(member, name);
         }
-        None => dropped.note("input_type"),
+        None => dropped.note(losses::INPUT_TYPE),
     }
 }
 

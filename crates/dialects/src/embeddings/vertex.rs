@@ -6,7 +6,7 @@ use super::gemini::TASK_TYPES;
 use super::{
     EmbedAnswer, EmbedInput, EmbedRequest, Truncate, Vector, checked, name_of, named, texts, wanted,
 };
-use crate::exchange::Dropped;
+use crate::exchange::{Dropped, losses};
 use crate::json::{Doc, Kind, Out, Value};
 use crate::openai::RequestError;
 use crate::wire::Malformed;
@@ -65,7 +65,7 @@ pub(super) fn write_request(
         out.end_object();
     }
     out.end_object();
-    dropped.note_if(request.truncate == Some(Truncate::Start), "truncate");
+    dropped.note_if(request.truncate == Some(Truncate::Start), losses::TRUNCATE);
     Ok(())
 }
 

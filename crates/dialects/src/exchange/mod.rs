@@ -6,6 +6,8 @@
 mod answer;
 mod dropped;
 mod error;
+pub mod losses;
+pub(crate) mod pairing;
 mod replay;
 mod request;
 mod text;

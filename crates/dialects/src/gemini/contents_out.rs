@@ -4,7 +4,7 @@
 use super::media::{can_write, write_media};
 use super::tools_out::NAMES;
 use crate::exchange::{
-    ChatRequest, Dropped, Media, Message, PartKind, Role, Source, Text, ToolCall, ToolResult,
+    ChatRequest, Dropped, Media, Message, PartKind, Role, Source, Text, ToolCall, ToolResult, losses,
 };
 use crate::json::{self, Out};
 use crate::lost_media::refuse_emptied;
@@ -48,7 +48,11 @@ impl<'r, 'a> Turns<'r, 'a> {
     /// Where there are none, or one would be empty.
     pub(super) fn of(request: &'r ChatRequest<'a>, dropped: &mut Dropped) -> Result<Self, RequestError> {
         let mut sorted = Self { turns: Vec::with_capacity(request.messages.len()), system: Vec::new() };
-        refuse_emptied(&request.messages, takes)?;
+        refuse_emptied(
+            &request.messages,
+            "media of a known type, as bytes (base64) or by an https: or gs:// address",
+            takes,
+        )?;
         for message in &request.messages {
             sorted.message(message, dropped);
         }
@@ -59,18 +63,19 @@ impl<'r, 'a> Turns<'r, 'a> {
     }
 
     fn message(&mut self, message: &'r Message<'a>, dropped: &mut Dropped) {
-        dropped.note_if(message.name.is_some(), "messages.name");
+        dropped.note_if(message.name.is_some(), losses::MESSAGE_NAME);
         for part in &message.parts {
-            dropped.note_if(part.cache.is_some(), "cache_control");
+            dropped.note_if(part.cache.is_some(), losses::CACHE);
             match (&part.kind, message.role) {
                 (PartKind::ToolResult(result), _) => self.result(&part.kind, result, dropped),
                 (PartKind::Text(text) | PartKind::Refusal(text), _) if text.is_empty() => {}
                 (PartKind::Text(text), Role::System) => self.system.push(text),
-                (_, Role::System) => dropped.note("messages.system"),
-                (PartKind::RedactedThinking(_), _) => dropped.note("redacted_thinking"),
+                (kind, Role::System) | (kind @ PartKind::RedactedThinking(_), _) => {
+                    dropped.note(losses::of_part(kind));
+                }
                 (PartKind::Thinking { text, signature }, _) => {
                     // Proof of another provider's thinking would be refused, and Google asks for its own only with calls.
-                    dropped.note_if(signature.is_some(), "thinking.signature");
+                    dropped.note_if(signature.is_some(), losses::THINKING_PROOF);
                     if !text.is_empty() {
                         self.push(Speaker::Model, &part.kind);
                     }
@@ -127,13 +132,13 @@ impl<'r, 'a> Turns<'r, 'a> {
     /// A result of no call, as clients leave behind that cut off the beginning of a conversation. It would be refused; what
     /// it says is kept.
     fn orphan(&mut self, result: &'r ToolResult<'a>, dropped: &mut Dropped) {
-        dropped.note("messages.tool_call_id");
+        dropped.note(losses::TOOL_CALL_ID);
         for part in &result.parts {
             match &part.kind {
                 PartKind::Text(text) if text.is_empty() => {}
                 PartKind::Text(_) => self.push(Speaker::User, &part.kind),
                 kind if as_media(kind).is_some() => self.said_by_user(kind, dropped),
-                _ => dropped.note("messages.content"),
+                kind => dropped.note(losses::of_part(kind)),
             }
         }
     }
@@ -188,8 +193,8 @@ fn note_media(kind: &PartKind<'_>, dropped: &mut Dropped) {
     else {
         return;
     };
-    dropped.note_if(media.detail.as_ref().is_some_and(|detail| !detail.is("auto")), "image.detail");
-    dropped.note_if(media.name.is_some(), "file.filename");
+    dropped.note_if(media.detail.as_ref().is_some_and(|detail| !detail.is("auto")), losses::IMAGE_DETAIL);
+    dropped.note_if(media.name.is_some(), losses::FILE_NAME);
 }
 
 fn begin(role: &str, out: &mut Out<'_>) {

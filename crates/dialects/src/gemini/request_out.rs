@@ -4,7 +4,7 @@ use super::contents_out::Turns;
 use super::names::write_list;
 use super::schema::{Rewritten, rewrite};
 use super::tools_out::{NAMES, write_tools};
-use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Reasoning};
+use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Reasoning, losses};
 use crate::json::Out;
 use crate::openai::RequestError;
 use crate::wire::{Quirk, Target};
@@ -68,12 +68,12 @@ fn write_members(
     turns.write_system(out);
     write_tools(request, &names, dropped, out);
     write_config(request, target, dropped, out)?;
-    dropped.note_if(request.logit_bias.is_some(), "logit_bias");
-    dropped.note_if(request.user.is_some(), "user");
-    dropped.note_if(request.verbosity.is_some(), "verbosity");
-    dropped.note_if(request.cache_key.is_some(), "prompt_cache_key");
+    dropped.note_if(request.logit_bias.is_some(), losses::LOGIT_BIAS);
+    dropped.note_if(request.user.is_some(), losses::USER);
+    dropped.note_if(request.verbosity.is_some(), losses::VERBOSITY);
+    dropped.note_if(request.cache_key.is_some(), losses::CACHE_KEY);
     let tier = request.service_tier.as_ref();
-    dropped.note_if(tier.is_some_and(|tier| !tier.is("auto") && !tier.is("default")), "service_tier");
+    dropped.note_if(tier.is_some_and(|tier| !tier.is("auto") && !tier.is("default")), losses::SERVICE_TIER);
     Ok(())
 }
 
@@ -99,7 +99,7 @@ fn write_config(
         std::str::from_utf8(seed.as_bytes()).is_ok_and(|seed| seed.parse::<i32>().is_ok())
     };
     let seed = request.seed.as_ref().filter(fits);
-    dropped.note_if(request.seed.is_some() && seed.is_none(), "seed");
+    dropped.note_if(request.seed.is_some() && seed.is_none(), losses::SEED);
     out.field_raw("seed", seed.map(Number::as_bytes));
     write_stops(request, dropped, out);
     write_candidates(request, out)?;
@@ -134,7 +134,7 @@ fn end_optional(before: usize, out: &mut Out<'_>) {
 
 fn write_stops(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
     let stops: Vec<_> = request.stop.iter().filter(|stop| !stop.is_empty()).collect();
-    dropped.note_if(stops.len() > MAX_STOPS, "stop");
+    dropped.note_if(stops.len() > MAX_STOPS, losses::STOP);
     write_list("stopSequences", stops.into_iter().take(MAX_STOPS), out);
 }
 
@@ -161,7 +161,7 @@ fn write_format(
     }
     if !request.tools.is_empty() && !target.quirks.has(Quirk::ThinkingLevel) {
         // Models before Gemini 3 refuse a type of answer beside functions; of the two the functions matter more.
-        dropped.note("response_format");
+        dropped.note(losses::FORMAT);
         return;
     }
     out.field("responseMimeType", "application/json");
@@ -183,12 +183,12 @@ fn write_thinking(
 ) {
     let knows_none = ["gemini-1", "gemini-2.0"].iter().any(|family| target.model.contains(family));
     if knows_none {
-        dropped.note_if(!reasoning.is_off(), "reasoning_effort");
+        dropped.note_if(!reasoning.is_off(), losses::EFFORT);
         return;
     }
     let before = begin_optional("thinkingConfig", out);
     if target.quirks.has(Quirk::ThinkingLevel) {
-        dropped.note_if(reasoning.is_off(), "reasoning_effort");
+        dropped.note_if(reasoning.is_off(), losses::EFFORT);
         if let Some(level) = level(reasoning, target.model) {
             out.field("thinkingLevel", level);
         }

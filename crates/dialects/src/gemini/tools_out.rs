@@ -2,7 +2,7 @@
 
 use super::names::write_list;
 use super::schema::{Rewritten, rewrite};
-use crate::exchange::{ChatRequest, Dropped, Text, Tool, ToolChoice};
+use crate::exchange::{ChatRequest, Dropped, Text, Tool, ToolChoice, losses};
 use crate::json::Out;
 use crate::tool_names::{NameRules, ToolNames};
 
@@ -39,10 +39,10 @@ pub(super) fn write_tools(
             .tool_choice
             .as_ref()
             .is_some_and(|choice| !matches!(choice, ToolChoice::Auto | ToolChoice::None));
-        dropped.note_if(asked, "tool_choice");
+        dropped.note_if(asked, losses::TOOL_CHOICE);
         return;
     }
-    dropped.note_if(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
+    dropped.note_if(request.parallel_tool_calls == Some(false), losses::PARALLEL_TOOL_CALLS);
     out.key("tools").begin_array().begin_object().key("functionDeclarations").begin_array();
     request.tools.iter().for_each(|tool| write_tool(tool, names, dropped, out));
     out.end_array().end_object().end_array();
@@ -52,8 +52,8 @@ pub(super) fn write_tools(
 }
 
 fn write_tool(tool: &Tool<'_>, names: &ToolNames, dropped: &mut Dropped, out: &mut Out<'_>) {
-    dropped.note_if(tool.strict == Some(true), "tools.strict");
-    dropped.note_if(tool.cache.is_some(), "cache_control");
+    dropped.note_if(tool.strict == Some(true), losses::TOOL_STRICT);
+    dropped.note_if(tool.cache.is_some(), losses::CACHE);
     out.begin_object().key("name").text(&names.mapped(&NAMES, &tool.name));
     out.field_text("description", tool.description.as_ref());
     match &tool.schema {

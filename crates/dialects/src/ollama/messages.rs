@@ -1,9 +1,10 @@
 //! The messages of a request, written.
 
 use crate::cohere::joined;
+use crate::exchange::pairing::{self, Answer, Answers, NO_RESULT};
 use crate::exchange::{
     Arguments, ChatRequest, Dropped, Media, Message, Part, PartKind, Role, Source, Text, ToolCall,
-    ToolResult, tool_name,
+    ToolResult, losses,
 };
 use crate::json::Out;
 
@@ -19,17 +20,22 @@ pub(super) fn takes(kind: &PartKind<'_>) -> bool {
 /// Appends the conversation as an array; returns how many messages it has.
 pub(super) fn write_messages(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>) -> usize {
     let mut count = 0;
-    let mut calls = Vec::new();
+    let mut answers = Answers::default();
     out.begin_array();
-    for message in &request.messages {
-        dropped.note_if(message.name.is_some(), "messages.name");
-        dropped.note_if(message.parts.iter().any(|part| part.cache.is_some()), "cache_control");
+    for (at, message) in request.messages.iter().enumerate() {
+        dropped.note_if(message.name.is_some(), losses::MESSAGE_NAME);
+        dropped.note_if(message.parts.iter().any(|part| part.cache.is_some()), losses::CACHE);
         count += match message.role {
             Role::System => Content::of(message.parts.iter(), dropped).write("system", out),
-            Role::User => write_user(request, message, &calls, dropped, out),
+            Role::User => write_user(message, &answers, dropped, out),
             Role::Assistant => {
-                calls = message.parts.iter().filter_map(call_of).map(|call| &call.id).collect();
-                write_assistant(message, dropped, out)
+                let written = write_assistant(message, dropped, out);
+                if pairing::calls(message).next().is_some() {
+                    answers = Answers::of(message, &request.messages[at + 1..]);
+                    written + write_results(&answers, dropped, out)
+                } else {
+                    written
+                }
             }
         };
     }
@@ -44,27 +50,49 @@ fn call_of<'m, 'a>(part: &'m Part<'a>) -> Option<&'m ToolCall<'a>> {
     }
 }
 
-/// What tools answered, in the order of their calls since there are no ids, then what the user says. Images of tools go
-/// with the latter.
+/// What tools answered, directly behind the calls and in their order, since there are no ids. Returns how many there are.
+fn write_results(answers: &Answers<'_, '_>, dropped: &mut Dropped, out: &mut Out<'_>) -> usize {
+    for Answer { call, result } in answers.iter() {
+        match result.and_then(result_of) {
+            Some(result) => write_result(result, &call.name, dropped, out),
+            None => {
+                out.begin_object().field("role", "tool").field("content", NO_RESULT);
+                out.key("tool_name").text(&call.name).key("tool_call_id").text(&call.id).end_object();
+            }
+        }
+    }
+    answers.iter().count()
+}
+
+fn write_result(result: &ToolResult<'_>, name: &Text<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
+    dropped.note_if(result.is_error, losses::TOOL_ERROR);
+    let texts: Vec<_> = result.parts.iter().filter_map(text_of).collect();
+    out.begin_object().field("role", "tool").key("content").text(&joined(&texts));
+    out.key("tool_name").text(name).key("tool_call_id").text(&result.id).end_object();
+}
+
+/// A message of the user, with what results hold besides text, and with results that answer nothing.
 fn write_user(
-    request: &ChatRequest<'_>,
     message: &Message<'_>,
-    calls: &[&Text<'_>],
+    answers: &Answers<'_, '_>,
     dropped: &mut Dropped,
     out: &mut Out<'_>,
 ) -> usize {
-    let mut results: Vec<_> = message.parts.iter().filter_map(result_of).collect();
-    results.sort_by_key(|result| calls.iter().position(|id| **id == result.id).unwrap_or(usize::MAX));
-    for result in &results {
-        dropped.note_if(result.is_error, "messages.tool.is_error");
-        let texts: Vec<_> = result.parts.iter().filter_map(text_of).collect();
-        out.begin_object().field("role", "tool").key("content").text(&joined(&texts));
-        let name = result.name.as_ref().or_else(|| tool_name(&request.messages, &result.id));
-        out.field_text("tool_name", name).key("tool_call_id").text(&result.id).end_object();
+    let (mut hoisted, mut rest) = (Vec::new(), Vec::new());
+    for part in &message.parts {
+        match result_of(part) {
+            Some(result) if answers.contains(part) => {
+                hoisted.extend(result.parts.iter().filter(|part| text_of(part).is_none()));
+            }
+            Some(result) => {
+                dropped.note(losses::TOOL_CALL_ID);
+                hoisted.extend(&result.parts);
+            }
+            None => rest.push(part),
+        }
     }
-    let hoisted = results.iter().flat_map(|result| &result.parts).filter(|part| text_of(part).is_none());
-    let rest = message.parts.iter().filter(|part| result_of(part).is_none());
-    results.len() + Content::of(hoisted.chain(rest), dropped).write("user", out)
+    dropped.note_if(hoisted.iter().any(|part| text_of(part).is_none()), losses::TOOL_CONTENT);
+    Content::of(hoisted.into_iter().chain(rest), dropped).write("user", out)
 }
 
 fn result_of<'m, 'a>(part: &'m Part<'a>) -> Option<&'m ToolResult<'a>> {
@@ -99,19 +127,14 @@ impl<'m, 'a> Content<'m, 'a> {
         for part in parts {
             match &part.kind {
                 PartKind::Image(Media { source: Source::Base64(data), detail, .. }) => {
-                    dropped.note_if(detail.is_some(), "image.detail");
+                    dropped.note_if(detail.is_some(), losses::IMAGE_DETAIL);
                     content.images.push(data);
                 }
-                // Only bytes are taken; fetching is not the gateway's to do.
-                PartKind::Image(_) => dropped.note("messages.content.image_url"),
-                PartKind::Audio(_) => dropped.note("messages.content.input_audio"),
-                PartKind::Video(_) => dropped.note("messages.content.video"),
-                _ => match text_of(part) {
+                // Only bytes are taken of images; fetching is not the gateway's to do.
+                kind => match text_of(part) {
                     Some(text) if !text.is_blank() => content.texts.push(text),
                     Some(_) => {}
-                    None => {
-                        dropped.note_if(matches!(part.kind, PartKind::Document(_)), "messages.content.file")
-                    }
+                    None => dropped.note(losses::of_part(kind)),
                 },
             }
         }
@@ -137,10 +160,15 @@ impl<'m, 'a> Content<'m, 'a> {
 }
 
 fn write_assistant(message: &Message<'_>, dropped: &mut Dropped, out: &mut Out<'_>) -> usize {
-    let content = Content::of(message.parts.iter().filter(|part| call_of(part).is_none()), dropped);
+    for part in &message.parts {
+        let signed = matches!(part.kind, PartKind::Thinking { signature: Some(_), .. });
+        dropped.note_if(signed, losses::THINKING_PROOF);
+    }
+    let said = |part: &&Part<'_>| !matches!(part.kind, PartKind::ToolCall(_) | PartKind::Thinking { .. });
+    let content = Content::of(message.parts.iter().filter(said), dropped);
     let thoughts: Vec<_> = message.parts.iter().filter_map(thought_of).collect();
     let mut calls = message.parts.iter().filter_map(call_of).peekable();
-    dropped.note_if(!content.images.is_empty(), "messages.content.image_url");
+    dropped.note_if(!content.images.is_empty(), losses::IMAGE);
     if content.texts.is_empty() && thoughts.is_empty() && calls.peek().is_none() {
         return 0;
     }

@@ -1,5 +1,5 @@
 use super::messages::{takes, write_messages};
-use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Reasoning, Tool, ToolChoice};
+use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Reasoning, Tool, ToolChoice, losses};
 use crate::json::Out;
 use crate::lost_media::refuse_emptied;
 use crate::openai::RequestError;
@@ -26,7 +26,7 @@ pub fn write_request(
     if request.n.is_some_and(|n| n > 1) {
         return Err(RequestError::about("n", "This model gives one answer at a time: 'n' must be 1."));
     }
-    refuse_emptied(&request.messages, takes)?;
+    refuse_emptied(&request.messages, "images, as bytes (base64)", takes)?;
     let mut out = Out::new(out);
     out.begin_object().field("model", target.model).key("messages");
     // Without messages Ollama loads the model and answers nothing.
@@ -69,19 +69,19 @@ fn write_tools(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'
         &request.tool_choice,
         Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Allowed { required: true, .. })
     );
-    dropped.note_if(demanded, "tool_choice");
+    dropped.note_if(demanded, losses::TOOL_CHOICE);
     let mut offered = request.tools.iter().filter(is_offered).peekable();
     if offered.peek().is_none() {
         return;
     }
     out.key("tools").begin_array();
     for tool in offered {
-        dropped.note_if(tool.strict == Some(true), "tools.strict");
-        dropped.note_if(tool.cache.is_some(), "cache_control");
+        dropped.note_if(tool.strict == Some(true), losses::TOOL_STRICT);
+        dropped.note_if(tool.cache.is_some(), losses::CACHE);
         write_tool(tool, out);
     }
     out.end_array();
-    dropped.note_if(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
+    dropped.note_if(request.parallel_tool_calls == Some(false), losses::PARALLEL_TOOL_CALLS);
 }
 
 fn write_tool(tool: &Tool<'_>, out: &mut Out<'_>) {
@@ -143,9 +143,9 @@ fn write_options(request: &ChatRequest<'_>, out: &mut Out<'_>) {
 }
 
 fn note_rest(request: &ChatRequest<'_>, dropped: &mut Dropped) {
-    dropped.note_if(request.logit_bias.is_some(), "logit_bias");
-    dropped.note_if(request.user.is_some(), "user");
-    dropped.note_if(request.verbosity.is_some(), "verbosity");
-    dropped.note_if(request.service_tier.is_some(), "service_tier");
-    dropped.note_if(request.cache_key.is_some(), "prompt_cache_key");
+    dropped.note_if(request.logit_bias.is_some(), losses::LOGIT_BIAS);
+    dropped.note_if(request.user.is_some(), losses::USER);
+    dropped.note_if(request.verbosity.is_some(), losses::VERBOSITY);
+    dropped.note_if(request.service_tier.is_some(), losses::SERVICE_TIER);
+    dropped.note_if(request.cache_key.is_some(), losses::CACHE_KEY);
 }

@@ -1,6 +1,6 @@
 //! Images, sounds and documents as parts of a message.
 
-use crate::exchange::{Media, PartKind, Source, Text};
+use crate::exchange::{Media, PartKind, Source, Text, losses};
 use crate::json::{Out, Value};
 
 /// Reads a `data:` URI or any other URL. `;charset=` and other parameters of the media type are left out.
@@ -72,8 +72,7 @@ pub(super) fn open_part(kind: &PartKind<'_>, out: &mut Out<'_>) -> Result<(), &'
         PartKind::Image(media) => open_image(media, out),
         PartKind::Audio(media) => open_audio(media, out),
         PartKind::Document(media) => open_document(media, out),
-        PartKind::Video(_) => Err("messages.content.video"),
-        _ => Err("messages.content"),
+        kind => Err(losses::of_part(kind)),
     }
 }
 
@@ -81,8 +80,7 @@ pub(super) fn open_image(media: &Media<'_>, out: &mut Out<'_>) -> Result<(), &'s
     let url = match &media.source {
         Source::Url(url) if is_web(url) => url.clone(),
         Source::Base64(data) => data_url(media.media_type.as_ref(), data, "image/png"),
-        Source::Url(_) => return Err("messages.content.image_url.url"),
-        Source::File(_) | Source::Text(_) => return Err("messages.content.image_url.file_id"),
+        Source::Url(_) | Source::File(_) | Source::Text(_) => return Err(losses::IMAGE),
     };
     out.begin_object().field("type", "image_url").key("image_url").begin_object();
     out.key("url").text(&url).field_text("detail", media.detail.as_ref()).end_object();
@@ -90,7 +88,7 @@ pub(super) fn open_image(media: &Media<'_>, out: &mut Out<'_>) -> Result<(), &'s
 }
 
 fn open_audio(media: &Media<'_>, out: &mut Out<'_>) -> Result<(), &'static str> {
-    let Source::Base64(data) = &media.source else { return Err("messages.content.input_audio.url") };
+    let Source::Base64(data) = &media.source else { return Err(losses::AUDIO) };
     out.begin_object().field("type", "input_audio").key("input_audio").begin_object();
     out.key("data").text(data).key("format").text(&audio_format(media.media_type.as_ref())).end_object();
     Ok(())
@@ -126,7 +124,7 @@ fn open_document(media: &Media<'_>, out: &mut Out<'_>) -> Result<(), &'static st
             out.begin_object().field("type", "file").key("file").begin_object();
             out.key("filename").text(&name).key("file_data").text(&data).end_object();
         }
-        Source::Url(_) => return Err("messages.content.file.url"),
+        Source::Url(_) => return Err(losses::FILE),
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! Writing the messages of a request.
 
 use super::{media, thinking, tools_out};
-use crate::exchange::{Arguments, ChatRequest, Dropped, Message, Part, PartKind, Role, Text, ToolCall};
+use crate::exchange::pairing::{self, Answers, NO_RESULT};
+use crate::exchange::{
+    Arguments, ChatRequest, Dropped, Message, Part, PartKind, Role, Text, ToolCall, losses,
+};
 use crate::json::Out;
 use crate::lost_media::refuse_emptied;
 use crate::openai::RequestError;
@@ -10,9 +13,6 @@ use crate::wire::{Quirk, Quirks, Target};
 
 /// Length of the ids that [`Quirk::ShortCallIds`] demands.
 const SHORT_ID_BYTES: usize = 9;
-
-/// What a call is answered with that has no result: OpenAI refuses one without.
-const NO_RESULT: &str = "The tool call was not executed.";
 
 /// Appends `messages`.
 ///
@@ -27,21 +27,18 @@ pub(super) fn write(
     out: &mut Out<'_>,
 ) -> Result<(), RequestError> {
     let plain = target.quirks.has(Quirk::StringContent);
-    refuse_emptied(&request.messages, |kind| {
+    let expected = if plain {
+        "text"
+    } else {
+        "images, sound and documents as bytes (base64), or images by an https: address"
+    };
+    refuse_emptied(&request.messages, expected, |kind| {
         !plain && media::open_part(kind, &mut Out::new(&mut Vec::new())).is_ok()
     })?;
     out.key("messages").begin_array();
-    let mut writer = Writer { quirks: target.quirks, names, answered: Vec::new(), dropped, out };
+    let mut writer = Writer { quirks: target.quirks, names, answers: Answers::default(), dropped, out };
     for (at, message) in request.messages.iter().enumerate() {
-        match message.role {
-            // Never `developer`: models that know it take `system` for it, and many providers know no other.
-            Role::System => writer.plain("system", message),
-            Role::User => writer.user(message),
-            Role::Assistant => {
-                writer.assistant(message);
-                writer.results(message, &request.messages[at + 1..]);
-            }
-        }
+        writer.message(message, &request.messages[at + 1..]);
     }
     out.end_array();
     Ok(())
@@ -50,43 +47,35 @@ pub(super) fn write(
 struct Writer<'w, 'o> {
     quirks: Quirks,
     names: &'w ToolNames,
-    /// Results that were written behind their calls. OpenAI refuses those that answer none.
-    answered: Vec<&'w Part<'w>>,
+    /// The calls of the model's last turn that had any. OpenAI refuses results that answer none of them.
+    answers: Answers<'w, 'w>,
     dropped: &'w mut Dropped,
     out: &'w mut Out<'o>,
 }
 
 impl<'w> Writer<'w, '_> {
-    /// Answers every call, in their order and directly behind them, with its result from what follows up to the model's
-    /// next turn.
-    fn results(&mut self, message: &'w Message<'w>, later: &'w [Message<'w>]) {
-        let later = later.iter().take_while(|message| message.role != Role::Assistant);
-        let given = || later.clone().flat_map(|message| &message.parts);
-        for part in &message.parts {
-            let PartKind::ToolCall(call) = &part.kind else { continue };
-            let is_answer =
-                |part: &&Part<'_>| matches!(&part.kind, PartKind::ToolResult(result) if result.id == call.id);
-            match given().find(is_answer) {
-                Some(part) => self.result(part),
-                None => {
-                    let id = self.call_id(&call.id);
-                    self.out.begin_object().field("role", "tool").key("tool_call_id").text(&id);
-                    self.out.field("content", NO_RESULT).end_object();
-                }
+    fn message(&mut self, message: &'w Message<'w>, following: &'w [Message<'w>]) {
+        match message.role {
+            // Never `developer`: models that know it take `system` for it, and many providers know no other.
+            Role::System => self.plain("system", message),
+            Role::User => self.user(message),
+            Role::Assistant => {
+                self.assistant(message);
+                self.results(message, following);
             }
         }
     }
 
-    /// What the user says, and with it what cannot be in results.
+    /// What the user says, and before it what could not be in the results of tools.
     fn user(&mut self, message: &'w Message<'w>) {
         let mut moved: Vec<&Part<'_>> = Vec::new();
         for part in &message.parts {
             match &part.kind {
-                PartKind::ToolResult(result) if self.is_answered(part) => {
+                PartKind::ToolResult(result) if self.answers.contains(part) => {
                     moved.extend(result.parts.iter().filter(|part| !is_text(part)));
                 }
                 PartKind::ToolResult(result) => {
-                    self.dropped.note("messages.tool_call_id");
+                    self.dropped.note(losses::TOOL_CALL_ID);
                     moved.extend(&result.parts);
                 }
                 _ => moved.push(part),
@@ -100,8 +89,21 @@ impl<'w> Writer<'w, '_> {
         }
     }
 
-    fn is_answered(&self, part: &Part<'w>) -> bool {
-        self.answered.iter().any(|answered| std::ptr::eq(*answered, part))
+    /// Answers the calls of a turn directly behind it, in their order, for OpenAI demands that.
+    fn results(&mut self, turn: &'w Message<'w>, following: &'w [Message<'w>]) {
+        let answers = Answers::of(turn, following);
+        for answer in answers.iter() {
+            let id = self.call_id(&answer.call.id);
+            self.out.begin_object().field("role", "tool").key("tool_call_id").text(&id);
+            match answer.result {
+                Some(part) => self.result(part),
+                None => _ = self.out.field("content", NO_RESULT),
+            }
+            self.out.end_object();
+        }
+        if pairing::calls(turn).next().is_some() {
+            self.answers = answers;
+        }
     }
 
     fn open(&mut self, role: &str, message: &Message<'_>) {
@@ -110,30 +112,25 @@ impl<'w> Writer<'w, '_> {
 
     fn plain(&mut self, role: &str, message: &Message<'_>) {
         self.open(role, message);
-        let parts: Vec<&Part<'_>> = message.parts.iter().filter(|part| self.can_be_text(part)).collect();
+        let parts: Vec<&Part<'_>> = message.parts.iter().filter(|part| self.takes_text(part)).collect();
         self.content(&parts);
         self.out.end_object();
     }
 
     /// Whether it is text; the roles that can say nothing else lose the rest.
-    fn can_be_text(&mut self, part: &Part<'_>) -> bool {
-        let text = is_text(part);
-        self.dropped.note_if(!text, "messages.content");
-        text
+    fn takes_text(&mut self, part: &Part<'_>) -> bool {
+        self.dropped.note_if(!is_text(part), losses::of_part(&part.kind));
+        is_text(part)
     }
 
-    /// A result as a message of its own. Images and documents have no place in it and go to the user's message behind.
-    fn result(&mut self, part: &'w Part<'w>) {
+    /// The content of a result. Images and documents have no place in it and go to the user's message behind.
+    fn result(&mut self, part: &Part<'_>) {
         let PartKind::ToolResult(result) = &part.kind else { return };
-        self.answered.push(part);
-        let (texts, media): (Vec<_>, Vec<_>) = result.parts.iter().partition(|part| is_text(part));
-        self.dropped.note_if(!media.is_empty(), "messages.tool.content");
-        self.dropped.note_if(result.is_error, "messages.tool.is_error");
-        self.dropped.note_if(part.cache.is_some(), "prompt_cache_breakpoint");
-        let id = self.call_id(&result.id);
-        self.out.begin_object().field("role", "tool").key("tool_call_id").text(&id);
+        let texts: Vec<_> = result.parts.iter().filter(|part| is_text(part)).collect();
+        self.dropped.note_if(texts.len() < result.parts.len(), losses::TOOL_CONTENT);
+        self.dropped.note_if(result.is_error, losses::TOOL_ERROR);
+        self.dropped.note_if(part.cache.is_some(), losses::CACHE);
         self.content(&texts);
-        self.out.end_object();
     }
 
     fn assistant(&mut self, message: &'w Message<'w>) {
@@ -145,7 +142,7 @@ impl<'w> Writer<'w, '_> {
                 PartKind::Refusal(text) => refusal = Some(text),
                 PartKind::ToolCall(_) => has_calls = true,
                 PartKind::Thinking { .. } | PartKind::RedactedThinking(_) => {}
-                _ => self.dropped.note("messages.content"),
+                kind => self.dropped.note(losses::of_part(kind)),
             }
         }
         if texts.is_empty() && (has_calls || refusal.is_some()) {
@@ -166,10 +163,10 @@ impl<'w> Writer<'w, '_> {
         for part in parts {
             match &part.kind {
                 PartKind::Thinking { signature: None, .. } if takes => {}
-                PartKind::Thinking { .. } if !takes => self.dropped.note("messages.reasoning_content"),
+                PartKind::Thinking { .. } if !takes => self.dropped.note(losses::THINKING),
                 // Proofs are of another provider: none that speaks this dialect gives any.
                 PartKind::Thinking { .. } | PartKind::RedactedThinking(_) => {
-                    self.dropped.note("messages.thinking_blocks");
+                    self.dropped.note(losses::THINKING_PROOF);
                 }
                 _ => {}
             }
@@ -182,11 +179,11 @@ impl<'w> Writer<'w, '_> {
     fn calls(&mut self, parts: &[Part<'_>]) {
         self.out.key("tool_calls").begin_array();
         for part in parts {
-            self.dropped.note_if(part.cache.is_some(), "prompt_cache_breakpoint");
+            self.dropped.note_if(part.cache.is_some(), losses::CACHE);
             if let PartKind::ToolCall(call) = &part.kind {
                 let id = self.call_id(&call.id);
                 let signed = self.quirks.has(Quirk::TakesReasoning);
-                self.dropped.note_if(call.signature.is_some() && !signed, "messages.tool_calls.signature");
+                self.dropped.note_if(call.signature.is_some() && !signed, losses::TOOL_CALL_SIGNATURE);
                 let name = self.names.mapped(&tools_out::NAMES, &call.name);
                 write_call(call, &id, &name, signed, self.out);
             }
@@ -208,7 +205,7 @@ impl<'w> Writer<'w, '_> {
                 self.out.string("");
             }
             [Part { kind: PartKind::Text(text), cache }] if cache.is_none() || !self.takes_breakpoints() => {
-                self.dropped.note_if(cache.is_some(), "prompt_cache_breakpoint");
+                self.dropped.note_if(cache.is_some(), losses::CACHE);
                 self.out.text(text);
             }
             _ if self.quirks.has(Quirk::StringContent) => self.joined(parts),
@@ -230,9 +227,9 @@ impl<'w> Writer<'w, '_> {
     fn joined(&mut self, parts: &[&Part<'_>]) {
         let mut joined = Text::default();
         for part in parts {
-            self.dropped.note_if(part.cache.is_some(), "prompt_cache_breakpoint");
+            self.dropped.note_if(part.cache.is_some(), losses::CACHE);
             let PartKind::Text(text) = &part.kind else {
-                self.dropped.note("messages.content");
+                self.dropped.note(losses::of_part(&part.kind));
                 continue;
             };
             if !joined.is_empty() {
@@ -271,7 +268,7 @@ impl<'w> Writer<'w, '_> {
             Some(_) if can => {
                 self.out.key("prompt_cache_breakpoint").begin_object().field("mode", "explicit").end_object();
             }
-            cache => self.dropped.note_if(cache.is_some(), "prompt_cache_breakpoint"),
+            cache => self.dropped.note_if(cache.is_some(), losses::CACHE),
         }
     }
 }

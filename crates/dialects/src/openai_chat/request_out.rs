@@ -2,7 +2,7 @@
 
 use super::names::SERVICE_TIERS;
 use super::{messages_out, tools_out};
-use crate::exchange::{ChatRequest, Dropped, Effort, Number, Reasoning, Text};
+use crate::exchange::{ChatRequest, Dropped, Effort, Number, Reasoning, Text, losses};
 use crate::json::Out;
 use crate::openai::RequestError;
 use crate::wire::{Quirk, Target};
@@ -60,7 +60,7 @@ fn write_sampling(request: &ChatRequest<'_>, target: &Target<'_>, dropped: &mut 
     number(out, "presence_penalty", request.presence_penalty.as_ref());
     let seed = if target.quirks.has(Quirk::RandomSeed) { "random_seed" } else { "seed" };
     number(out, seed, request.seed.as_ref());
-    dropped.note_if(request.top_k.is_some(), "top_k");
+    dropped.note_if(request.top_k.is_some(), losses::TOP_K);
     write_stop(&request.stop, dropped, out);
     out.field_number("n", request.n.filter(|n| *n != 1));
     if let Some(logprobs) = request.logprobs {
@@ -74,7 +74,7 @@ fn write_stop(stop: &[Text<'_>], dropped: &mut Dropped, out: &mut Out<'_>) {
     if stop.is_empty() {
         return;
     }
-    dropped.note_if(stop.len() > MAX_STOPS, "stop");
+    dropped.note_if(stop.len() > MAX_STOPS, losses::STOP);
     out.key("stop").begin_array();
     for text in stop.iter().take(MAX_STOPS) {
         out.text(text);
@@ -89,14 +89,14 @@ fn write_options(request: &ChatRequest<'_>, target: &Target<'_>, dropped: &mut D
         if let Some(effort) = effort(reasoning) {
             out.field("reasoning_effort", effort.name());
         }
-        dropped.note_if(reasoning.show == Some(true), "reasoning.summary");
+        dropped.note_if(reasoning.show == Some(true), losses::SHOW_THINKING);
     }
     out.field_text("verbosity", request.verbosity.as_ref());
     if let Some(tier) = &request.service_tier {
         if SERVICE_TIERS.iter().any(|known| tier.is(known)) {
             out.key("service_tier").text(tier);
         } else {
-            dropped.note("service_tier");
+            dropped.note(losses::SERVICE_TIER);
         }
     }
     out.field_text("user", request.user.as_ref());

@@ -1,6 +1,6 @@
 //! Writing tools, the choice among them, and the format of the answer.
 
-use crate::exchange::{ChatRequest, Dropped, Format, Raw, Text, Tool, ToolChoice};
+use crate::exchange::{ChatRequest, Dropped, Format, Raw, Text, Tool, ToolChoice, losses};
 use crate::json::Out;
 use crate::tool_names::{NameRules, ToolNames};
 use crate::wire::{Quirk, Target};
@@ -47,7 +47,7 @@ pub(super) fn write(
     let quirks = target.quirks;
     if request.tools.is_empty() {
         let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-        return dropped.note_if(forced, "tool_choice");
+        return dropped.note_if(forced, losses::TOOL_CHOICE);
     }
     // Providers that say `any` know no `allowed_tools`: only those allowed are offered.
     let offered = match &request.tool_choice {
@@ -57,7 +57,7 @@ pub(super) fn write(
     out.key("tools").begin_array();
     for tool in request.tools.iter().filter(|tool| offered.is_none_or(|names| names.contains(&tool.name))) {
         write_tool(tool, names, out);
-        dropped.note_if(tool.cache.is_some(), "tools.cache_control");
+        dropped.note_if(tool.cache.is_some(), losses::CACHE);
     }
     out.end_array();
     if let Some(choice) = &request.tool_choice {
@@ -67,7 +67,7 @@ pub(super) fn write(
         Some(parallel) if !quirks.has(Quirk::NoParallelToolCalls) => {
             out.key("parallel_tool_calls").bool(parallel);
         }
-        parallel => dropped.note_if(parallel == Some(false), "parallel_tool_calls"),
+        parallel => dropped.note_if(parallel == Some(false), losses::PARALLEL_TOOL_CALLS),
     }
 }
 

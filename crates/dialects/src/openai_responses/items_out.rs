@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::exchange::{Arguments, Dropped, Message, Part, PartKind, Role, Text, ToolCall, ToolResult};
+use crate::exchange::pairing::NO_RESULT;
+use crate::exchange::{
+    Arguments, Dropped, Message, Part, PartKind, Role, Text, ToolCall, ToolResult, losses,
+};
 use crate::json::Out;
 use crate::tool_names::{NameRules, ToolNames};
 
@@ -15,11 +18,8 @@ const MAX_CALL_ID: usize = 64;
 /// bytes are zero until 2106. The proofs of other providers are refused, so they are not sent.
 const OWN_PROOF: &[u8] = b"gAAAA";
 
-/// What a call is answered with that has no result anywhere: one without is refused.
-const NO_RESULT: &str = "The tool call was not executed.";
-
 /// The member that asks to cache the prompt up to a part.
-const CACHE: &str = "prompt_cache_breakpoint";
+const BREAKPOINT: &str = "prompt_cache_breakpoint";
 
 /// What is known of a call.
 #[derive(Clone, Copy, Default)]
@@ -67,14 +67,14 @@ impl<'r, 'a> Items<'r, 'a> {
     /// Appends the items, inside of an array.
     pub(super) fn write(&mut self, out: &mut Out<'_>) {
         for message in self.messages {
-            self.dropped.note_if(message.name.is_some(), "messages.name");
+            self.dropped.note_if(message.name.is_some(), losses::MESSAGE_NAME);
             for group in message.parts.chunk_by(|a, b| is_content(a) && is_content(b)) {
-                self.dropped.note_if(group[0].cache.is_some() && !is_content(&group[0]), CACHE);
+                self.dropped.note_if(group[0].cache.is_some() && !is_content(&group[0]), losses::CACHE);
                 match &group[0].kind {
                     PartKind::ToolCall(call) => self.call(call, out),
                     PartKind::ToolResult(result) => self.result(result, out),
                     PartKind::Thinking { text, signature } => self.thinking(text, signature.as_ref(), out),
-                    PartKind::RedactedThinking(_) => self.dropped.note("messages.reasoning"),
+                    PartKind::RedactedThinking(_) => self.dropped.note(losses::THINKING_PROOF),
                     _ => self.message(message.role, group, out),
                 }
             }
@@ -107,7 +107,7 @@ impl<'r, 'a> Items<'r, 'a> {
     fn content(&mut self, from_model: bool, parts: &[&Part<'_>], out: &mut Out<'_>) -> bool {
         match parts {
             [Part { kind: PartKind::Text(text), cache }] if cache.is_none() || !self.breakpoints => {
-                self.dropped.note_if(cache.is_some(), CACHE);
+                self.dropped.note_if(cache.is_some(), losses::CACHE);
                 out.text(text);
                 return true;
             }
@@ -128,9 +128,9 @@ impl<'r, 'a> Items<'r, 'a> {
     fn end_part(&mut self, from_model: bool, part: &Part<'_>, out: &mut Out<'_>) {
         if part.cache.is_some() {
             if self.breakpoints && !from_model && !matches!(part.kind, PartKind::Image(_)) {
-                out.key(CACHE).begin_object().field("mode", "explicit").end_object();
+                out.key(BREAKPOINT).begin_object().field("mode", "explicit").end_object();
             } else {
-                self.dropped.note(CACHE);
+                self.dropped.note(losses::CACHE);
             }
         }
         out.end_object();
@@ -149,10 +149,10 @@ impl<'r, 'a> Items<'r, 'a> {
     }
 
     fn result(&mut self, result: &ToolResult<'_>, out: &mut Out<'_>) {
-        self.dropped.note_if(result.is_error, "messages.tool.is_error");
+        self.dropped.note_if(result.is_error, losses::TOOL_ERROR);
         let Some(call) = self.calls.get(result.id.as_escaped()) else {
             // Without its call it is refused; what it says is kept.
-            self.dropped.note("messages.tool_call_id");
+            self.dropped.note(losses::TOOL_CALL_ID);
             return self.message(Role::User, &result.parts, out);
         };
         open_result(call.custom, &result.id, out);
@@ -167,7 +167,7 @@ impl<'r, 'a> Items<'r, 'a> {
 
     fn thinking(&mut self, text: &Text<'_>, signature: Option<&Text<'_>>, out: &mut Out<'_>) {
         let Some(proof) = signature.filter(|proof| proof.as_escaped().starts_with(OWN_PROOF)) else {
-            return self.dropped.note("messages.reasoning");
+            return self.dropped.note(losses::THINKING);
         };
         self.has_reasoning = true;
         out.begin_object().field("type", "reasoning").key("summary").begin_array();
@@ -217,12 +217,10 @@ fn content_part(from_model: bool, part: &Part<'_>, out: &mut Out<'_>) -> Result<
             out.begin_object().field("type", "input_text").key("text").text(text);
         }
         // What the model drew or said cannot be shown to it as its own.
-        _ if from_model => return Err("messages.content"),
+        kind if from_model => return Err(losses::of_part(kind)),
         PartKind::Image(image) => media::open_image(out, image)?,
         PartKind::Document(document) => media::open_document(out, document)?,
-        PartKind::Audio(_) => return Err("messages.content.input_audio"),
-        PartKind::Video(_) => return Err("messages.content.video"),
-        _ => return Err("messages.content"),
+        kind => return Err(losses::of_part(kind)),
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Images, files and sound in items.
 
-use crate::exchange::{CacheHint, Dropped, Media, Source, Text};
+use crate::exchange::{CacheHint, Dropped, Media, Source, Text, losses};
 use crate::json::{Out, Value};
 use crate::openai::RequestError;
 
@@ -125,8 +125,8 @@ fn data_url(out: &mut Out<'_>, key: &str, media_type: &Text<'_>, data: &Text<'_>
 /// Appends an `input_image` without closing its object, or says by what name it was left out.
 pub(super) fn open_image(out: &mut Out<'_>, image: &Media<'_>) -> Result<(), &'static str> {
     match &image.source {
-        Source::Url(url) if !is_fetchable(url) => return Err("messages.content.image_url.url"),
-        Source::Text(_) => return Err("messages.content"),
+        Source::Url(url) if !is_fetchable(url) => return Err(losses::IMAGE),
+        Source::Text(_) => return Err(losses::IMAGE),
         _ => {}
     }
     out.begin_object().field("type", "input_image");
@@ -155,7 +155,7 @@ pub(super) fn open_document(out: &mut Out<'_>, document: &Media<'_>) -> Result<(
             };
             data_url(out, "file_data", &media_type, data);
         }
-        Source::Url(url) if !is_fetchable(url) => return Err("messages.content.file.url"),
+        Source::Url(url) if !is_fetchable(url) => return Err(losses::FILE),
         Source::Url(url) => {
             out.begin_object().field("type", "input_file").key("file_url").text(url);
         }

@@ -2,6 +2,7 @@
 
 use crate::exchange::{
     ChatRequest, Dropped, Effort, Format, Message, Part, PartKind, Reasoning, Role, Text, Tool, ToolChoice,
+    losses,
 };
 use crate::json::Out;
 use crate::lost_media::refuse_emptied;
@@ -33,7 +34,11 @@ pub fn write_request(
     if request.n.is_some_and(|n| n > 1) {
         return Err(RequestError::about("n", "This model gives one answer per request."));
     }
-    refuse_emptied(&request.messages, takes)?;
+    refuse_emptied(
+        &request.messages,
+        "images and documents, as bytes (base64) or by an https: address",
+        takes,
+    )?;
     let mut out = Out::new(out);
     out.begin_object().field("model", target.model);
     let (instructions, messages) = split_instructions(&request.messages);
@@ -48,7 +53,7 @@ pub fn write_request(
         return Err(RequestError::about("messages", "There must be at least one message with content."));
     }
     out.end_array();
-    dropped.note_if(request.tools.iter().any(|tool| tool.cache.is_some()), "tools.cache_control");
+    dropped.note_if(request.tools.iter().any(|tool| tool.cache.is_some()), losses::CACHE);
     tools(request, &names, dropped, &mut out);
     sampling(request, dropped, &mut out);
     text(request, &mut out);
@@ -85,7 +90,7 @@ pub fn mapped_name<'n>(tools: &[Tool<'_>], name: &'n Text<'_>) -> Text<'n> {
 
 fn tools(request: &ChatRequest<'_>, names: &ToolNames, dropped: &mut Dropped, out: &mut Out<'_>) {
     if request.tools.is_empty() {
-        return dropped.note_if(request.tool_choice.as_ref().is_some_and(calls), "tool_choice");
+        return dropped.note_if(request.tool_choice.as_ref().is_some_and(calls), losses::TOOL_CHOICE);
     }
     out.key("tools").begin_array();
     for tool in &request.tools {
@@ -146,7 +151,7 @@ fn tool_choice(choice: &ToolChoice<'_>, tools: &[Tool<'_>], names: &ToolNames, o
 
 fn sampling(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
     if let Some(tokens) = request.max_tokens {
-        dropped.note_if(tokens < MIN_OUTPUT_TOKENS, "max_tokens");
+        dropped.note_if(tokens < MIN_OUTPUT_TOKENS, losses::MAX_TOKENS);
         out.key("max_output_tokens").number(tokens.max(MIN_OUTPUT_TOKENS));
     }
     out.field_raw("temperature", request.temperature.as_ref().map(|number| number.as_bytes()));
@@ -154,12 +159,12 @@ fn sampling(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>)
     if request.logprobs == Some(true) {
         out.field_number("top_logprobs", request.top_logprobs);
     }
-    dropped.note_if(request.top_k.is_some(), "top_k");
-    dropped.note_if(request.frequency_penalty.is_some(), "frequency_penalty");
-    dropped.note_if(request.presence_penalty.is_some(), "presence_penalty");
-    dropped.note_if(request.seed.is_some(), "seed");
-    dropped.note_if(!request.stop.is_empty(), "stop");
-    dropped.note_if(request.logit_bias.is_some(), "logit_bias");
+    dropped.note_if(request.top_k.is_some(), losses::TOP_K);
+    dropped.note_if(request.frequency_penalty.is_some(), losses::FREQUENCY_PENALTY);
+    dropped.note_if(request.presence_penalty.is_some(), losses::PRESENCE_PENALTY);
+    dropped.note_if(request.seed.is_some(), losses::SEED);
+    dropped.note_if(!request.stop.is_empty(), losses::STOP);
+    dropped.note_if(request.logit_bias.is_some(), losses::LOGIT_BIAS);
 }
 
 fn text(request: &ChatRequest<'_>, out: &mut Out<'_>) {
@@ -233,7 +238,7 @@ fn service(request: &ChatRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>) 
         Some(tier) if SERVICE_TIERS.iter().any(|known| tier.is(known)) => {
             out.key("service_tier").text(tier);
         }
-        tier => dropped.note_if(tier.is_some(), "service_tier"),
+        tier => dropped.note_if(tier.is_some(), losses::SERVICE_TIER),
     }
     out.field_text("user", request.user.as_ref());
     out.field_text("prompt_cache_key", request.cache_key.as_ref());

@@ -1,5 +1,5 @@
 use super::{RerankAnswer, RerankRequest};
-use crate::exchange::Dropped;
+use crate::exchange::{Dropped, losses};
 use crate::json::Out;
 use crate::wire::AnswerContext;
 
@@ -8,7 +8,7 @@ pub(super) fn write_request(request: &RerankRequest<'_>, dropped: &mut Dropped, 
     out.field_number("top_n", request.top_n);
     out.field_number("max_tokens_per_doc", request.max_tokens_per_document);
     // What is too long is always cut.
-    dropped.note_if(request.truncate == Some(false), "truncation");
+    dropped.note_if(request.truncate == Some(false), losses::TRUNCATION);
 }
 
 pub(super) fn write_answer(answer: &RerankAnswer<'_>, context: &AnswerContext, out: &mut Out<'_>) {

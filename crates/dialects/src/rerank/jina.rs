@@ -1,5 +1,5 @@
 use super::{RerankAnswer, RerankRequest};
-use crate::exchange::Dropped;
+use crate::exchange::{Dropped, losses};
 use crate::json::Out;
 use crate::wire::AnswerContext;
 
@@ -7,8 +7,8 @@ use crate::wire::AnswerContext;
 pub(super) fn write_request(request: &RerankRequest<'_>, dropped: &mut Dropped, out: &mut Out<'_>) {
     out.field_number("top_n", request.top_n);
     out.key("return_documents").bool(request.return_documents == Some(true));
-    dropped.note_if(request.max_tokens_per_document.is_some(), "max_tokens_per_doc");
-    dropped.note_if(request.truncate == Some(false), "truncation");
+    dropped.note_if(request.max_tokens_per_document.is_some(), losses::MAX_TOKENS_PER_DOCUMENT);
+    dropped.note_if(request.truncate == Some(false), losses::TRUNCATION);
 }
 
 pub(super) fn write_answer(answer: &RerankAnswer<'_>, context: &AnswerContext, out: &mut Out<'_>) {

@@ -1,5 +1,5 @@
 use super::{RerankAnswer, RerankRequest};
-use crate::exchange::Dropped;
+use crate::exchange::{Dropped, losses};
 use crate::json::Out;
 use crate::wire::AnswerContext;
 
@@ -12,7 +12,7 @@ pub(super) fn write_request(request: &RerankRequest<'_>, dropped: &mut Dropped, 
     if let Some(truncate) = request.truncate {
         out.key("truncation").bool(truncate);
     }
-    dropped.note_if(request.max_tokens_per_document.is_some(), "max_tokens_per_doc");
+    dropped.note_if(request.max_tokens_per_document.is_some(), losses::MAX_TOKENS_PER_DOCUMENT);
 }
 
 pub(super) fn write_answer(answer: &RerankAnswer<'_>, context: &AnswerContext, out: &mut Out<'_>) {
