@@ -361,14 +361,27 @@ fn trap_78_reasons_to_finish() {
     };
     assert_eq!(reason(Finish::StopSequence)["stop_reason"], "END");
     assert_eq!(reason(Finish::Pause)["native_finish_reason"], "pause_turn");
-    let names = [
-        Finish::Stop,
-        Finish::Length,
-        Finish::ToolCalls,
-        Finish::ContentFilter,
-        Finish::Refusal,
-        Finish::Error,
-    ]
-    .map(|finish| reason(finish)["finish_reason"].clone());
-    assert_eq!(names, ["stop", "length", "tool_calls", "content_filter", "content_filter", "error"]);
+    let names = [Finish::Stop, Finish::Length, Finish::ToolCalls, Finish::ContentFilter, Finish::Refusal]
+        .map(|finish| reason(finish)["finish_reason"].clone());
+    assert_eq!(names, ["stop", "length", "tool_calls", "content_filter", "content_filter"]);
+}
+
+#[test]
+fn trap_78_a_failure_is_an_error_and_no_reason() {
+    let failed = |choice| Event::Finish { choice, finish: Finish::Error, stop_sequence: None };
+    let usage = Event::Usage(sluice_types::Usage { input: 3, output: 4, ..sluice_types::Usage::default() });
+    let chunks = encoded(true, &[words("x"), failed(0), FINISH, usage, Event::End]);
+    assert_eq!(chunks[2]["usage"]["completion_tokens"], 4);
+    assert_eq!(chunks[3]["error"]["message"], "The provider failed to finish the answer.");
+    assert_eq!(chunks.len(), 4);
+    // Another choice may still be good.
+    let good = Event::Finish { choice: 1, finish: Finish::Stop, stop_sequence: None };
+    let chunks = encoded(false, &[failed(0), good, Event::End]);
+    let ends: Vec<_> = chunks
+        .iter()
+        .map(|chunk| &chunk["choices"][0])
+        .filter(|choice| !choice["finish_reason"].is_null())
+        .map(|choice| (choice["index"].as_u64().unwrap(), choice["finish_reason"].as_str().unwrap()))
+        .collect();
+    assert_eq!(ends, [(1, "stop"), (0, "content_filter")]);
 }

@@ -1,7 +1,7 @@
 //! Reading a whole answer.
 
 use super::message::Fields;
-use super::names::{PAUSED, Seen, read_finish};
+use super::names::{FAILED, PAUSED, Seen, read_finish};
 use super::{content, messages_in, thinking};
 use crate::exchange::{ChatAnswer, Choice, Dropped, Finish, Media, Part, PartKind, Raw, Source, Text};
 use crate::json::{Doc, Value};
@@ -34,7 +34,8 @@ fn read_choice(choice: Value<'_>) -> Result<Choice<'_>, Malformed> {
         tools: parts.iter().any(|part| matches!(part.kind, PartKind::ToolCall(_))),
         refusal: parts.iter().any(|part| matches!(part.kind, PartKind::Refusal(_))),
         stop_sequence: stop_sequence.is_some(),
-        paused: is_paused(choice),
+        paused: is_marked(choice, PAUSED),
+        failed: is_marked(choice, FAILED),
     };
     let finish = choice.text_of("finish_reason").map_or(Finish::Stop, |reason| read_finish(&reason));
     let finish = seen.refine(finish);
@@ -55,9 +56,9 @@ fn read_choice(choice: Value<'_>) -> Result<Choice<'_>, Malformed> {
     })
 }
 
-/// Whether the turn was paused by the provider behind the provider.
-pub(super) fn is_paused(choice: Value<'_>) -> bool {
-    choice.get("native_finish_reason").is_some_and(|reason| reason.is(PAUSED))
+/// Whether the reason of the provider behind the provider is one of our marks.
+pub(super) fn is_marked(choice: Value<'_>, mark: &str) -> bool {
+    choice.get("native_finish_reason").is_some_and(|reason| reason.is(mark))
 }
 
 fn read_parts<'d>(fields: &Fields<'d>) -> Result<Vec<Part<'d>>, Malformed> {

@@ -2,7 +2,7 @@
 
 use sluice_types::Usage;
 
-use super::names::{PAUSED, SERVICE_TIERS, write_finish};
+use super::names::{FAILED, PAUSED, SERVICE_TIERS, write_finish};
 use super::{media, messages_out, thinking};
 use crate::exchange::{ChatAnswer, Choice, Finish, Part, PartKind, Raw, Source, Text};
 use crate::json::{Doc, Out, Value};
@@ -55,11 +55,13 @@ fn write_choice(index: u64, choice: &Choice<'_>, context: &AnswerContext, out: &
     out.end_object();
 }
 
-/// What OpenAI does not say of an end: the stop text (in vLLM's `stop_reason`), and that a turn was paused.
+/// What OpenAI does not say of an end: the stop text (in vLLM's `stop_reason`), and that a turn was paused or
+/// failed.
 pub(super) fn write_finish_details(finish: Finish, stop_sequence: Option<&Text<'_>>, out: &mut Out<'_>) {
     match finish {
         Finish::StopSequence => out.field_text("stop_reason", stop_sequence),
         Finish::Pause => out.field("native_finish_reason", PAUSED),
+        Finish::Error => out.field("native_finish_reason", FAILED),
         _ => out,
     };
 }

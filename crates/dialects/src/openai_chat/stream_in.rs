@@ -1,7 +1,7 @@
 //! Reading a stream.
 
 use super::message::Fields;
-use super::names::{Seen, read_finish};
+use super::names::{FAILED, PAUSED, Seen, read_finish};
 use super::{answer_in, content, error, messages_in, thinking};
 use crate::exchange::{Dropped, Event, Media, Part, PartKind, Raw, Source, Text};
 use crate::json::{Doc, Kind, Value};
@@ -283,7 +283,8 @@ impl Choice {
         }
         let stop_sequence = value.text_of("stop_reason");
         self.seen.stop_sequence = stop_sequence.is_some();
-        self.seen.paused = answer_in::is_paused(value);
+        self.seen.paused = answer_in::is_marked(value, PAUSED);
+        self.seen.failed = answer_in::is_marked(value, FAILED);
         let finish = self.seen.refine(read_finish(reason));
         let stop_sequence = stop_sequence.filter(|_| finish == crate::exchange::Finish::StopSequence);
         sink(Event::Finish { choice, finish, stop_sequence });

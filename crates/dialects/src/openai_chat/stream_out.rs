@@ -1,11 +1,11 @@
 //! Writing a stream.
 
-use sluice_types::Usage;
+use sluice_types::{ErrorKind, Usage};
 
 use super::answer_out::{answer_id, write_finish_details, write_usage};
 use super::names::write_finish;
 use super::{error, media, messages_out, thinking};
-use crate::exchange::{Event, Finish, Text};
+use crate::exchange::{ApiError, Event, Finish, Text};
 use crate::json::Out;
 use crate::wire::{AnswerContext, Encode};
 
@@ -26,6 +26,9 @@ struct Choice {
     number: u32,
     has_refusal: bool,
     finished: bool,
+    /// It is finished, and its last chunk is yet to be written: if no choice has come to a good end, there is an error
+    /// in its place.
+    failed: bool,
     tools: Vec<Tool>,
 }
 
@@ -52,15 +55,13 @@ impl Encode for Encoder {
             Event::Usage(usage) => self.usage.get_or_insert_default().merge_max(*usage),
             Event::Finish { choice, finish, stop_sequence } => {
                 let at = self.choice(*choice, out);
+                if *finish == Finish::Error && !self.choices[at].finished {
+                    (self.choices[at].finished, self.choices[at].failed) = (true, true);
+                }
                 self.finish(at, *finish, stop_sequence.as_ref(), out);
             }
             Event::End => self.end(out),
-            Event::Error(failed) => {
-                self.ended = true;
-                out.extend_from_slice(b"data: ");
-                error::write_error(failed, out);
-                out.extend_from_slice(b"\n\n");
-            }
+            Event::Error(failed) => self.fail(failed, out),
             _ => self.delta(event, out),
         }
     }
@@ -215,6 +216,10 @@ impl Encoder {
         if std::mem::replace(&mut self.choices[at].finished, true) {
             return;
         }
+        self.last_chunk(at, finish, stop_sequence, out);
+    }
+
+    fn last_chunk(&mut self, at: usize, finish: Finish, stop_sequence: Option<&Text<'_>>, out: &mut Vec<u8>) {
         let tools: Vec<u32> = self.choices[at].tools.iter().map(|tool| tool.number).collect();
         tools.into_iter().for_each(|tool| self.tool_end(at, tool, out));
         let (number, has_refusal) = (self.choices[at].number, self.choices[at].has_refusal);
@@ -225,13 +230,36 @@ impl Encoder {
         self.close(out);
     }
 
-    /// Ends what is open, and the stream: each choice has one reason to finish, then comes usage, then the last line.
+    fn fail(&mut self, failed: &ApiError, out: &mut Vec<u8>) {
+        self.ended = true;
+        out.extend_from_slice(b"data: ");
+        error::write_error(failed, out);
+        out.extend_from_slice(b"\n\n");
+    }
+
+    /// Ends what is open, and the stream: each choice has one reason to finish, then comes usage, then the last line. A
+    /// stream of failures only ends with an error, which every client knows, where OpenAI has no reason for it.
     fn end(&mut self, out: &mut Vec<u8>) {
         self.choice(0, out);
+        if self.choices.iter().all(|choice| choice.failed) {
+            self.usage(out);
+            let failed =
+                ApiError::own(ErrorKind::UpstreamError, "The provider failed to finish the answer.", None);
+            return self.fail(&failed, out);
+        }
         for at in 0..self.choices.len() {
+            if self.choices[at].failed {
+                self.last_chunk(at, Finish::Error, None, out);
+            }
             let finish = if self.choices[at].tools.is_empty() { Finish::Stop } else { Finish::ToolCalls };
             self.finish(at, finish, None, out);
         }
+        self.usage(out);
+        out.extend_from_slice(b"data: [DONE]\n\n");
+        self.ended = true;
+    }
+
+    fn usage(&self, out: &mut Vec<u8>) {
         if let Some(usage) = self.usage.filter(|_| self.context.include_usage) {
             let choice = b"{\"index\":".len();
             out.extend_from_slice(&self.head[..self.head.len() - choice]);
@@ -240,8 +268,6 @@ impl Encoder {
             write_usage(&usage, &mut out);
             out.end_object().bytes().extend_from_slice(b"\n\n");
         }
-        out.extend_from_slice(b"data: [DONE]\n\n");
-        self.ended = true;
     }
 }
 
