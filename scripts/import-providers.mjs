@@ -56,7 +56,7 @@ const NOT_DISCOVERED = [
 ];
 
 /** What most providers of OpenAI's format have in common: they follow it as it was before reasoning models. */
-const USUAL_QUIRKS = ['old_max_tokens', 'no_developer_role', 'no_responses'];
+const USUAL_QUIRKS = ['old_max_tokens', 'no_responses'];
 
 /** Quirks that differ from the usual ones. */
 const QUIRKS = {

@@ -133,8 +133,6 @@ pub enum Quirk {
     RandomSeed,
     /// OpenAI: a required tool is asked for with `any`.
     AnyTool,
-    /// OpenAI: knows no role `developer`.
-    NoDeveloperRole,
     /// OpenAI: refuses `parallel_tool_calls`.
     NoParallelToolCalls,
     /// Anthropic, Bedrock: the model thinks adaptively and takes an effort, not a budget; temperature is refused.

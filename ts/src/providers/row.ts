@@ -25,7 +25,6 @@ export const QUIRKS = {
   no_stream_options: 'sends no `stream_options`',
   random_seed: 'sends `seed` as `random_seed`',
   any_tool: 'asks for a required tool with `any`',
-  no_developer_role: 'sends `developer` messages as `system`',
   no_parallel_tool_calls: 'sends no `parallel_tool_calls`',
   adaptive_thinking: 'asks for reasoning by effort, not by a budget of tokens, and sends no temperature',
   no_output_format: 'asks for structured output with a forced tool',

@@ -16,7 +16,6 @@ export type Quirk =
   | 'no_stream_options'
   | 'random_seed'
   | 'any_tool'
-  | 'no_developer_role'
   | 'no_parallel_tool_calls'
   | 'adaptive_thinking'
   | 'no_output_format'

@@ -10,7 +10,7 @@ import { row, type CatalogueRow, type Facts } from '../row.js';
 const LOCAL: Facts = { auth: 'none' };
 
 /** Of providers that speak OpenAI's format as it was before reasoning models. */
-const OLD: Facts = { quirks: ['old_max_tokens', 'no_developer_role', 'no_responses'] };
+const OLD: Facts = { quirks: ['old_max_tokens', 'no_responses'] };
 
 /** Of those among them that want the reasoning of earlier answers back. */
 const THINKING: Facts = { quirks: [...(OLD.quirks ?? []), 'takes_reasoning'] };
@@ -101,20 +101,12 @@ const LARGE: readonly CatalogueRow[] = [
     example: 'claude-haiku-4-5',
   }),
   row('groq', 'Groq', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY', {
-    quirks: ['no_developer_role'],
     example: 'llama-3.1-8b-instant',
   }),
   row('mistral', 'Mistral AI', 'https://api.mistral.ai/v1', 'MISTRAL_API_KEY', {
     aliases: ['mistralai'],
     usageInStream: false,
-    quirks: [
-      'old_max_tokens',
-      'random_seed',
-      'any_tool',
-      'no_developer_role',
-      'no_responses',
-      'short_call_ids',
-    ],
+    quirks: ['old_max_tokens', 'random_seed', 'any_tool', 'no_responses', 'short_call_ids'],
     families: MISTRAL_FAMILIES,
     example: 'mistral-small-latest',
   }),
@@ -162,7 +154,7 @@ const OPENAI_COMPATIBLE: readonly CatalogueRow[] = [
   }),
   row('cerebras', 'Cerebras', 'https://api.cerebras.ai/v1', 'CEREBRAS_API_KEY', {
     usageInStream: false,
-    quirks: ['no_developer_role', 'no_responses'],
+    quirks: ['no_responses'],
     example: 'gpt-oss-120b',
   }),
   row(
@@ -181,7 +173,7 @@ const OPENAI_COMPATIBLE: readonly CatalogueRow[] = [
   ),
   row('moonshot', 'Moonshot AI', 'https://api.moonshot.ai/v1', 'MOONSHOT_API_KEY', {
     aliases: ['moonshotai'],
-    quirks: ['old_max_tokens', 'no_developer_role', 'no_responses', 'string_content', 'takes_reasoning'],
+    quirks: ['old_max_tokens', 'no_responses', 'string_content', 'takes_reasoning'],
     families: ['kimi-*', 'moonshot-*'],
     example: 'kimi-latest',
   }),

@@ -3,7 +3,7 @@
 import { row, type CatalogueRow, type Facts } from '../row.js';
 
 /** Of providers that speak OpenAI's format as it was before reasoning models. */
-const OLD: Facts = { quirks: ['old_max_tokens', 'no_developer_role', 'no_responses'] };
+const OLD: Facts = { quirks: ['old_max_tokens', 'no_responses'] };
 
 /** Providers by name. */
 export const IMPORTED: readonly CatalogueRow[] = [
@@ -38,7 +38,7 @@ export const IMPORTED: readonly CatalogueRow[] = [
     'AWS Bedrock Mantle (OpenAI-compatible)',
     'https://bedrock-mantle.{region}.api.aws/v1',
     'BEDROCK_MANTLE_API_KEY',
-    { quirks: ['old_max_tokens', 'no_developer_role'] },
+    { quirks: ['old_max_tokens'] },
   ),
   row('berget', 'Berget', 'https://api.berget.ai/v1', [], OLD),
   row(
@@ -60,14 +60,7 @@ export const IMPORTED: readonly CatalogueRow[] = [
     { accountEnv: ['CLOUDFLARE_ACCOUNT_ID'], discovered: false, ...OLD },
   ),
   row('codestral', 'Codestral (chat)', 'https://codestral.mistral.ai/v1', 'CODESTRAL_API_KEY', {
-    quirks: [
-      'old_max_tokens',
-      'no_developer_role',
-      'no_responses',
-      'random_seed',
-      'any_tool',
-      'short_call_ids',
-    ],
+    quirks: ['old_max_tokens', 'no_responses', 'random_seed', 'any_tool', 'short_call_ids'],
   }),
   row('cognition', 'Cognition', 'https://api.cognition.ai/v1', [], OLD),
   row('cometapi', 'CometAPI', 'https://api.cometapi.com/v1', 'COMETAPI_KEY', OLD),
@@ -88,7 +81,7 @@ export const IMPORTED: readonly CatalogueRow[] = [
     'Databricks Model Serving',
     'https://{account}.cloud.databricks.com/serving-endpoints',
     'DATABRICKS_API_KEY',
-    { discovered: false, quirks: ['old_max_tokens', 'no_developer_role'] },
+    { discovered: false, quirks: ['old_max_tokens'] },
   ),
   row(
     'datarobot',
@@ -148,7 +141,7 @@ export const IMPORTED: readonly CatalogueRow[] = [
   row('longcat', 'Longcat', 'https://api.longcat.chat/openai/v1', [], OLD),
   row('maritalk', 'Maritaca (MariTalk)', 'https://chat.maritaca.ai/api', 'MARITALK_API_KEY', OLD),
   row('meganova', 'Meganova', 'https://api.meganova.ai/v1', [], OLD),
-  row('meta', 'Meta API', 'https://api.meta.ai/v1', [], { quirks: ['old_max_tokens', 'no_developer_role'] }),
+  row('meta', 'Meta API', 'https://api.meta.ai/v1', [], { quirks: ['old_max_tokens'] }),
   row('mixlayer', 'Mixlayer', 'https://models.mixlayer.ai/v1', [], OLD),
   row('moark', 'Moark', 'https://api.moark.ai/v1', [], OLD),
   row('modelscope', 'ModelScope', 'https://api-inference.modelscope.cn/v1', 'MODELSCOPE_API_KEY', OLD),
@@ -183,7 +176,7 @@ export const IMPORTED: readonly CatalogueRow[] = [
   row('pinstripes', 'Pinstripes', 'https://pinstripes.io/v1', [], OLD),
   row('poe', 'Poe', 'https://api.poe.com/v1', 'POE_API_KEY', OLD),
   row('publicai', 'PublicAI', 'https://api.publicai.co/v1', 'PUBLICAI_API_KEY', {
-    quirks: ['old_max_tokens', 'no_developer_role', 'no_responses', 'string_content'],
+    quirks: ['old_max_tokens', 'no_responses', 'string_content'],
   }),
   row('qihang-ai', 'Qihang-ai', 'https://api.qhaigc.net/v1', [], OLD),
   row('qiniu-ai', 'Qiniu-ai', 'https://api.qnaigc.com/v1', [], OLD),
@@ -235,7 +228,7 @@ export const IMPORTED: readonly CatalogueRow[] = [
     'Volcengine Ark (Doubao)',
     'https://ark.cn-beijing.volces.com/api/v3',
     ['ARK_API_KEY', 'VOLCENGINE_API_KEY'],
-    { aliases: ['volcano'], quirks: ['old_max_tokens', 'no_developer_role'] },
+    { aliases: ['volcano'], quirks: ['old_max_tokens'] },
   ),
   row('vultr', 'Vultr', 'https://api.vultrinference.com/v1', [], OLD),
   row('wafer-ai', 'Wafer.ai', 'https://pass.wafer.ai/v1', [], OLD),
