@@ -117,7 +117,8 @@ export const Provider = mapping(
         'auth',
         'How the key is sent: `bearer`, `header:NAME` or `query:NAME` (the key alone in that header or parameter), or ' +
           '`none`; or what is done in place of a key: `aws_sigv4` signs requests, `google_service_account` and ' +
-          '`azure_entra` fetch tokens. That of the known provider, otherwise `bearer`.',
+          '`azure_entra` fetch tokens. That of the known provider, otherwise what is usual in the dialect: `x-api-key` for ' +
+          'Anthropic, `x-goog-api-key` for Gemini, `api-key` for Azure, none for an Ollama without keys, else `bearer`.',
       ),
     ),
     key: optional(

@@ -109,7 +109,24 @@ function authTextOf(reading: Reading, raw: RawProvider, row: CatalogueRow | unde
   if (raw.auth !== undefined) return raw.auth;
   if (row?.auth === 'aws_sigv4') return keyed || hasBearer(reading, raw) ? 'bearer' : row.auth;
   if (raw.entra !== undefined && !keyed) return 'azure_entra';
-  return row?.auth ?? 'bearer';
+  if (row !== undefined && (raw.dialect === undefined || raw.dialect === row.dialect)) return row.auth;
+  return usualAuth(raw.dialect, keyed);
+}
+
+/** How the company that made a dialect takes its keys, and so do those who serve it too. */
+function usualAuth(dialect: RawProvider['dialect'], keyed: boolean): string {
+  switch (dialect) {
+    case 'anthropic':
+      return 'header:x-api-key';
+    case 'gemini':
+      return 'header:x-goog-api-key';
+    case 'azure':
+      return 'header:api-key';
+    case 'ollama':
+      return keyed ? 'bearer' : 'none';
+    default:
+      return 'bearer';
+  }
 }
 
 function hasBearer({ surroundings }: Reading, raw: RawProvider): boolean {

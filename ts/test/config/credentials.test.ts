@@ -258,3 +258,26 @@ describe('a provider', () => {
     expect(found).toMatchObject({ name: 'together_ai', baseUrl: 'https://api.together.xyz/v1' });
   });
 });
+
+describe('a provider of one’s own', () => {
+  it.each([
+    ['anthropic', 'header', 'x-api-key'],
+    ['gemini', 'header', 'x-goog-api-key'],
+    ['azure', 'header', 'api-key'],
+    ['cohere', 'bearer', undefined],
+    ['openai', 'bearer', undefined],
+  ])('of the dialect %s is sent its key as the dialect has it', (dialect, kind, name) => {
+    const own = provider(
+      `providers: {mine: {dialect: ${dialect}, base_url: "https://h.example", key: "env:K"}}`,
+      {
+        K: 'secret-of-mine',
+      },
+    );
+    expect(own.auth).toEqual(name === undefined ? { kind } : { kind, name });
+  });
+
+  it('that is an Ollama needs no key', () => {
+    const own = provider('providers: {mine: {dialect: ollama, base_url: "http://h.example:11434"}}');
+    expect(own.auth).toEqual({ kind: 'none' });
+  });
+});
