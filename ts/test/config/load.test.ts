@@ -379,6 +379,7 @@ describe('the guide', () => {
     AWS_ACCESS_KEY_ID: 'id',
     AWS_SECRET_ACCESS_KEY: SECRET,
     GROQ_KEY_EU: SECRET,
+    PARTNER_KEY: SECRET,
     GROQ_API_KEY: SECRET,
     BATCH_KEY: `${SECRET}-batch`,
     OLD_WEB_KEY: `${SECRET}-web`,
