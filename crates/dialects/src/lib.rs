@@ -23,6 +23,8 @@ pub mod exchange;
 pub mod gemini;
 pub mod json;
 mod lost_media;
+pub mod media_stream;
+pub mod multipart;
 pub mod native;
 pub mod ollama;
 pub mod openai;

@@ -29,6 +29,11 @@ fn scan_object() {
 }
 
 #[test]
+fn scan_form() {
+    replay("scan_form", fuzz_bodies::scan_form);
+}
+
+#[test]
 fn sse_tap() {
     replay("sse_tap", fuzz_bodies::sse_tap);
 }

@@ -8,6 +8,7 @@ use sluice_dialects::bedrock;
 use sluice_dialects::cohere;
 use sluice_dialects::event_stream::{messages, whole_messages, write_event};
 use sluice_dialects::gemini;
+use sluice_dialects::multipart::{Boundary, scan_form};
 use sluice_dialects::openai::body::BodyTap;
 use sluice_dialects::openai::stream::StreamTap;
 use sluice_dialects::openai::{Endpoint, inspect};
@@ -74,6 +75,19 @@ fn inspecting_and_splicing_do_not_allocate() {
         };
         assert_eq!(allocations(run), 0, "{endpoint:?}");
     }
+}
+
+#[test]
+fn walking_a_form_does_not_allocate() {
+    let form =
+        b"--b1\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n\0\xff\r\n--b1\r\n\
+        Content-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b1--\r\n";
+    let run = || {
+        let boundary = Boundary::of(b"multipart/form-data; boundary=\"b1\"").expect("a boundary");
+        let [model, stream] = scan_form(form, boundary, &["model", "stream"]).expect("a good form");
+        assert!(model.expect("a model").of(form) == b"m" && stream.is_none());
+    };
+    assert_eq!(allocations(run), 0);
 }
 
 #[test]

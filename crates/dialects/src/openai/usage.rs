@@ -8,7 +8,8 @@ use crate::json;
 ///
 /// Chat completions and completions count `prompt_tokens` and `completion_tokens`, Responses `input_tokens` and
 /// `output_tokens`, each with details; DeepSeek reports cached tokens as `prompt_cache_hit_tokens`, and some providers of
-/// embeddings give nothing but `total_tokens`, which then is all input. Members that are
+/// embeddings give nothing but `total_tokens`, which then is all input. Transcriptions have their details in
+/// `input_token_details`, or count seconds and no tokens. Members that are
 /// absent, `null` or no count are as absent. `None` where the value is no object, is malformed, or counts nothing we
 /// know: a usage of zero would pass for a free request.
 pub(crate) fn read_usage(value: &[u8]) -> Option<Usage> {
@@ -48,7 +49,10 @@ impl Counts {
             (b"", b"prompt_cache_hit_tokens") => &mut self.cached,
             (b"prompt_tokens_details" | b"input_tokens_details", b"cached_tokens") => &mut self.cached,
             (b"prompt_tokens_details" | b"input_tokens_details", b"cache_write_tokens") => &mut self.written,
-            (b"prompt_tokens_details" | b"input_tokens_details", b"audio_tokens") => &mut self.audio_input,
+            (
+                b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details",
+                b"audio_tokens",
+            ) => &mut self.audio_input,
             (b"prompt_tokens_details" | b"input_tokens_details", b"image_tokens") => &mut self.image_input,
             (b"completion_tokens_details" | b"output_tokens_details", b"reasoning_tokens") => {
                 &mut self.reasoning

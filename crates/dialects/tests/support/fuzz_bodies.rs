@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use sluice_dialects::bedrock;
 use sluice_dialects::event_stream;
 use sluice_dialects::json::{self, StringError};
+use sluice_dialects::multipart::{self, Boundary};
 use sluice_dialects::openai::body::{BodyFacts, BodyTap, MAX_USAGE_BYTES};
 use sluice_dialects::openai::stream::{EventClass, StreamTap};
 use sluice_dialects::openai::{Endpoint, inspect, usage_at_end};
@@ -373,4 +374,60 @@ fn cut_messages(stream: &[u8], stride: usize) {
         (Err(_), Some(_)) => {}
         (whole, failed) => panic!("whole {whole:?}, in pieces {failed:?}"),
     }
+}
+
+/// The walk over a form and a plain splitting of it at its boundary find the same values, and whatever is found is a field
+/// that any reader would find: it stands alone between two delimiters.
+pub(crate) fn scan_form(data: &[u8]) {
+    // The first line is the content type.
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (content_type, body) = (&data[..end], data.get(end + 1..).unwrap_or_default());
+    let Some(boundary) = Boundary::of(content_type) else { return };
+    let delimiter = [b"--", boundary.as_bytes()].concat();
+    let found = match multipart::scan_form(body, boundary, &["model", "stream"]) {
+        Ok(found) => found,
+        Err(error) => {
+            assert!(error.offset <= body.len(), "{error}");
+            return;
+        }
+    };
+    let parts = split(body, &delimiter);
+    assert!(parts.len() >= 2 && parts[0].is_empty(), "nothing stands before the first delimiter");
+    assert!(parts.last().is_some_and(|last| [&b"--"[..], b"--\r\n"].contains(last)), "the last one closes");
+    for (name, span) in ["model", "stream"].iter().zip(found) {
+        let fields = parts[1..].iter().filter_map(|part| reference_field(part, name));
+        let value = span.map(|span| span.of(body));
+        assert_eq!(fields.collect::<Vec<_>>(), value.into_iter().collect::<Vec<_>>(), "{name}");
+    }
+}
+
+fn split<'a>(body: &'a [u8], delimiter: &[u8]) -> Vec<&'a [u8]> {
+    let mut parts = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while at + delimiter.len() <= body.len() {
+        if body[at..].starts_with(delimiter) {
+            parts.push(&body[from..at]);
+            at += delimiter.len();
+            from = at;
+        } else {
+            at += 1;
+        }
+    }
+    parts.push(&body[from..]);
+    parts
+}
+
+/// The content of a part whose head has the name, quoted or not.
+fn reference_field<'a>(part: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let at = part.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&part[..at]).to_ascii_lowercase();
+    let line = head.split("\r\n").find_map(|line| line.strip_prefix("content-disposition:"))?;
+    let mut quoted = false;
+    let parameters = line.split(|sign| {
+        quoted ^= sign == '"';
+        sign == ';' && !quoted
+    });
+    let spellings = [format!("name={name}"), format!("name=\"{name}\"")];
+    let is_field = parameters.map(str::trim).any(|parameter| spellings.iter().any(|it| it == parameter));
+    is_field.then(|| part[at + 4..].strip_suffix(b"\r\n").unwrap_or_default())
 }
