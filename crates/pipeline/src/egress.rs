@@ -152,6 +152,23 @@ impl TargetPlan {
     }
 }
 
+impl TargetPlan {
+    /// A provider itself, for calls that name no model.
+    pub(crate) fn nameless(provider: u32, state: Arc<TargetState>) -> Self {
+        Self {
+            id: 0,
+            model_id: 0,
+            provider,
+            upstream_name: UpstreamName::AsSent,
+            fixed_name: None,
+            quirks: Quirks::NONE,
+            max_output_tokens: None,
+            weight: 1,
+            state,
+        }
+    }
+}
+
 /// What is asked for where a dialect demands a limit, the client gave none and nothing is known of the model: what the
 /// smallest model still sold can generate.
 const DEFAULT_MAX_TOKENS: u32 = 4_096;

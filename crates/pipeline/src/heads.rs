@@ -8,11 +8,15 @@ use crate::base_url::BaseUrl;
 use crate::lanes::{Upstream, offers};
 
 /// A request line and fixed headers, cut open where the model's name and a query go.
+///
+/// Most calls send JSON with POST, and their heads begin with the method and have the content type. Those of the calls
+/// that [`Upstream::is_open`] names have neither: they differ from request to request.
 #[derive(Debug)]
 pub struct Head {
-    /// From `POST ` up to the model's name; without one, up to the end of the path and its fixed query.
+    /// From the start up to the model's name; without one, up to the end of the path and its fixed query.
     before_model: Box<[u8]>,
-    /// What follows the model's name in path and query; `None` where the path has no model in it.
+    /// What follows the model's name (or what else the client's path ends with) in path and query; `None` where the path
+    /// has none in it.
     after_model: Option<Box<[u8]>>,
     has_query: bool,
     /// From the blank behind the target to the last fixed header; the head is still open.
@@ -20,7 +24,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// Whether the path names the model.
+    /// Whether the path names the model, or what of the provider's the call is about.
     #[must_use]
     pub fn names_model(&self) -> bool {
         self.after_model.is_some()
@@ -57,7 +61,7 @@ impl Heads {
     pub(crate) fn render(provider: &Provider, url: &BaseUrl, headers: &str, query: &str) -> Self {
         Self(Upstream::ALL.map(|call| {
             let path = path_of(provider, call)?;
-            Some(Box::new(head(url, &path, headers, query)))
+            Some(Box::new(head(url, &path, call.is_open(), headers, query)))
         }))
     }
 
@@ -69,16 +73,18 @@ impl Heads {
 /// Stands for the model's name in a path.
 const MODEL: &str = "{model}";
 
-fn head(url: &BaseUrl, path: &str, headers: &str, query: &str) -> Head {
+fn head(url: &BaseUrl, path: &str, is_open: bool, headers: &str, query: &str) -> Head {
     let (prefix, authority) = (&url.prefix, &url.authority);
-    let mut target = format!("POST {prefix}{path}");
+    let (method, content_type) =
+        if is_open { ("", "") } else { ("POST ", "content-type: application/json\r\n") };
+    let mut target = format!("{method}{prefix}{path}");
     if !query.is_empty() {
         target.push(if path.contains('?') { '&' } else { '?' });
         target.push_str(query);
     }
     // `identity`, since usage is read from the answer; a provider that compresses all the same is passed through.
     let rest = format!(
-        " HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\naccept: */*\r\n\
+        " HTTP/1.1\r\nhost: {authority}\r\n{content_type}accept: */*\r\n\
          accept-encoding: identity\r\n{headers}"
     );
     let has_query = target.contains('?');
@@ -132,12 +138,21 @@ fn path_of(provider: &Provider, call: Upstream) -> Option<String> {
         Upstream::OllamaChat => "/api/chat",
         Upstream::OllamaEmbed => "/api/embed",
         Upstream::Predict => "/models/{model}:predict",
+        Upstream::Transcriptions => "/audio/transcriptions",
+        Upstream::Translations => "/audio/translations",
+        Upstream::ImageEdits => "/images/edits",
+        Upstream::ImageVariations => "/images/variations",
+        Upstream::Files | Upstream::AnthropicFiles => "/files{model}",
+        Upstream::Batches => "/batches{model}",
+        Upstream::StoredResponses => "/responses{model}",
+        Upstream::MessageBatches => "/messages/batches{model}",
     };
     Some(match provider.dialect {
         Dialect::Vertex => format!("/publishers/google{path}"),
         Dialect::Azure => {
             let version = provider.api_version.as_deref().unwrap_or(AZURE_API_VERSION);
-            format!("/openai/deployments/{MODEL}{path}?api-version={}", percent_encoded(version))
+            let deployment = if call.is_stored() { "" } else { "/deployments/{model}" };
+            format!("/openai{deployment}{path}?api-version={}", percent_encoded(version))
         }
         _ => path.to_owned(),
     })
@@ -211,7 +226,7 @@ mod tests {
     #[test]
     fn heads_take_model_and_query() {
         let url = BaseUrl::parse("https://h/v1beta").unwrap();
-        let with_model = head(&url, "/models/{model}:stream?alt=sse", "a: b\r\n", "key=k");
+        let with_model = head(&url, "/models/{model}:stream?alt=sse", false, "a: b\r\n", "key=k");
         let mut out = Vec::new();
         with_model.render(&mut out, "m%2Fn", "x=1");
         let text = String::from_utf8(out.clone()).unwrap();
@@ -220,9 +235,15 @@ mod tests {
             "{text}"
         );
         assert_eq!(Head::target_of(&out), b"/v1beta/models/m%2Fn:stream?alt=sse&key=k&x=1");
-        let plain = head(&url, "/messages", "", "");
+        let plain = head(&url, "/messages", false, "", "");
         out.clear();
         plain.render(&mut out, "ignored", "beta=true");
         assert!(out.starts_with(b"POST /v1beta/messages?beta=true HTTP/1.1\r\n"));
+        let open = head(&url, "/files{model}", true, "", "");
+        out.clear();
+        open.render(&mut out, "/file-1/content", "limit=1");
+        assert!(
+            out.starts_with(b"/v1beta/files/file-1/content?limit=1 HTTP/1.1\r\nhost: h\r\naccept: */*\r\n")
+        );
     }
 }

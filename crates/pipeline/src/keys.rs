@@ -40,6 +40,17 @@ impl KeyPlan {
     pub fn allows(&self, name: &str) -> bool {
         self.allows_all || self.allowed.iter().any(|pattern| pattern.matched(name).is_some())
     }
+
+    /// Whether the key may use every model.
+    #[must_use]
+    pub fn allows_everything(&self) -> bool {
+        self.allows_all
+    }
+
+    /// The names it may use.
+    pub(crate) fn allowed(&self) -> &[NamePattern] {
+        &self.allowed
+    }
 }
 
 #[derive(Debug)]

@@ -55,11 +55,29 @@ pub enum Upstream {
     OllamaEmbed,
     /// Vertex AI's embeddings.
     Predict,
+    /// OpenAI's transcriptions.
+    Transcriptions,
+    /// OpenAI's translations of speech.
+    Translations,
+    /// OpenAI's edits of images.
+    ImageEdits,
+    /// OpenAI's variations of images.
+    ImageVariations,
+    /// OpenAI's files.
+    Files,
+    /// OpenAI's batches.
+    Batches,
+    /// Responses that OpenAI has stored.
+    StoredResponses,
+    /// Anthropic's batches.
+    MessageBatches,
+    /// Anthropic's files.
+    AnthropicFiles,
 }
 
 impl Upstream {
     /// Every call, in the order of the discriminants.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 33] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -84,9 +102,34 @@ impl Upstream {
         Self::OllamaChat,
         Self::OllamaEmbed,
         Self::Predict,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::ImageEdits,
+        Self::ImageVariations,
+        Self::Files,
+        Self::Batches,
+        Self::StoredResponses,
+        Self::MessageBatches,
+        Self::AnthropicFiles,
     ];
 
-    /// The call that a route is, at a provider of its own dialect; `None` for routes that take no body.
+    /// Whether the method and the type of the body differ from request to request; everything else is JSON by POST.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Transcriptions | Self::Translations | Self::ImageEdits | Self::ImageVariations)
+            || self.is_stored()
+    }
+
+    /// Whether it is about what the provider keeps.
+    #[must_use]
+    pub fn is_stored(self) -> bool {
+        matches!(
+            self,
+            Self::Files | Self::Batches | Self::StoredResponses | Self::MessageBatches | Self::AnthropicFiles
+        )
+    }
+
+    /// The call that a route is, at a provider of its own dialect; `None` for routes that no provider answers.
     #[must_use]
     pub fn of_route(route: Route) -> Option<Self> {
         Some(match route {
@@ -111,17 +154,47 @@ impl Upstream {
             Route::CohereChat => Self::CohereChat,
             Route::CohereEmbed => Self::CohereEmbed,
             Route::Rerank => Self::Rerank,
+            Route::Transcriptions => Self::Transcriptions,
+            Route::Translations => Self::Translations,
+            Route::ImageEdits => Self::ImageEdits,
+            Route::ImageVariations => Self::ImageVariations,
+            Route::Files => Self::Files,
+            Route::Batches => Self::Batches,
+            Route::StoredResponses => Self::StoredResponses,
+            Route::MessageBatches => Self::MessageBatches,
+            Route::AnthropicFiles => Self::AnthropicFiles,
             Route::Models | Route::Model | Route::None => return None,
         })
     }
+}
+
+/// Whether the body of a call is a form.
+#[must_use]
+pub fn is_form(route: Route) -> bool {
+    matches!(route, Route::Transcriptions | Route::Translations | Route::ImageEdits | Route::ImageVariations)
+}
+
+/// Whether a call is about what a provider keeps, such as a file. It names no model, and goes to one provider.
+#[must_use]
+pub fn is_stored(route: Route) -> bool {
+    matches!(
+        route,
+        Route::Files
+            | Route::Batches
+            | Route::StoredResponses
+            | Route::MessageBatches
+            | Route::AnthropicFiles
+    )
 }
 
 /// The dialect a route speaks: what its errors look like, and what its chats are read as.
 #[must_use]
 pub fn wire_of(route: Route) -> Wire {
     match route {
-        Route::Responses => Wire::OpenaiResponses,
-        Route::Messages | Route::CountTokens => Wire::Anthropic,
+        Route::Responses | Route::StoredResponses => Wire::OpenaiResponses,
+        Route::Messages | Route::CountTokens | Route::MessageBatches | Route::AnthropicFiles => {
+            Wire::Anthropic
+        }
         Route::GenerateContent
         | Route::StreamGenerateContent
         | Route::GeminiCountTokens
@@ -242,15 +315,21 @@ pub fn offers(dialect: Dialect, call: Upstream, quirks: Quirks) -> bool {
     use Upstream as U;
     match dialect {
         Dialect::Openai => match call {
-            U::Responses => !quirks.has(Quirk::NoResponses),
-            U::Chat | U::Completions | U::Embeddings | U::Images | U::Speech | U::Moderations => true,
-            _ => false,
+            U::Responses | U::StoredResponses => !quirks.has(Quirk::NoResponses),
+            U::Chat | U::Completions => true,
+            _ => is_openai_other(call),
         },
         Dialect::OpenaiResponses => {
-            matches!(call, U::Responses | U::Embeddings | U::Images | U::Speech | U::Moderations)
+            matches!(call, U::Responses | U::StoredResponses) || is_openai_other(call)
         }
-        Dialect::Azure => matches!(call, U::Chat | U::Completions | U::Embeddings | U::Images | U::Speech),
-        Dialect::Anthropic => matches!(call, U::Messages | U::CountTokens),
+        Dialect::Azure => match call {
+            U::Chat | U::Completions => true,
+            U::Moderations | U::ImageVariations => false,
+            _ => is_openai_other(call),
+        },
+        Dialect::Anthropic => {
+            matches!(call, U::Messages | U::CountTokens | U::MessageBatches | U::AnthropicFiles)
+        }
         Dialect::Gemini => matches!(
             call,
             U::GenerateContent
@@ -266,6 +345,24 @@ pub fn offers(dialect: Dialect, call: Upstream, quirks: Quirks) -> bool {
         Dialect::Cohere => matches!(call, U::CohereChat | U::CohereEmbed | U::Rerank),
         Dialect::Ollama => matches!(call, U::OllamaChat | U::OllamaEmbed),
     }
+}
+
+/// What OpenAI offers besides the generation of text.
+fn is_openai_other(call: Upstream) -> bool {
+    use Upstream as U;
+    matches!(
+        call,
+        U::Embeddings
+            | U::Images
+            | U::ImageEdits
+            | U::ImageVariations
+            | U::Speech
+            | U::Transcriptions
+            | U::Translations
+            | U::Moderations
+            | U::Files
+            | U::Batches
+    )
 }
 
 #[cfg(test)]

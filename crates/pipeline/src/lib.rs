@@ -22,10 +22,12 @@ pub use credential::{CredentialError, find_credential, find_query_key};
 pub use egress::{CredentialPlan, ProviderPlan, Scheme, TargetPlan, UpstreamName};
 pub use heads::{Head, percent_decode_into, percent_decoded, percent_encode_into, percent_encoded};
 pub use keys::{Digest, KeyPlan, KeyTable, digest_of};
-pub use lanes::{Lane, Task, Upstream, chat_call, chat_wire, lane, offers, task_of, wire_of};
+pub use lanes::{
+    Lane, Task, Upstream, chat_call, chat_wire, is_form, is_stored, lane, offers, task_of, wire_of,
+};
 pub use models::{ModelMatch, ModelPlan, ModelTable};
 pub use names::NamePattern;
 pub use plan::{Plan, PlanError, compile};
 pub use registry::{Registry, TargetState};
-pub use routes::{Call, ModelsShape, RouteMatch, match_route, wire_of_path};
+pub use routes::{Call, ModelsShape, RouteMatch, StoredCall, match_route, wire_of_path};
 pub use signer::Signer;

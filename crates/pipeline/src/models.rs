@@ -30,6 +30,23 @@ impl ModelPlan {
         self.pattern.matched(name).unwrap_or_default()
     }
 
+    /// What stands for a model in calls that name none: one target, and no name.
+    pub(crate) fn nameless(target: u32) -> Self {
+        Self {
+            id: 0,
+            name: "".into(),
+            aliases: Vec::new(),
+            tiers: vec![vec![target]],
+            info: ModelInfo::default(),
+            pattern: NamePattern::exact(""),
+        }
+    }
+
+    /// Whether a name that the pattern allows leads here.
+    pub(crate) fn is_within(&self, pattern: &NamePattern) -> bool {
+        self.pattern.overlaps(pattern) || self.aliases.iter().any(|alias| pattern.matched(alias).is_some())
+    }
+
     /// Whether the name is a pattern, which the list of models leaves out.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {

@@ -20,6 +20,28 @@ impl NamePattern {
         }
     }
 
+    /// A name without a star.
+    pub(crate) fn exact(name: &str) -> Self {
+        Self { prefix: name.into(), suffix: None }
+    }
+
+    /// The name, where the pattern has no star.
+    pub(crate) fn as_exact(&self) -> Option<&str> {
+        self.suffix.is_none().then_some(&self.prefix)
+    }
+
+    /// Whether there is a name that both match.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let (Some(suffix), Some(other_suffix)) = (&self.suffix, &other.suffix) else {
+            return match (self.as_exact(), other.as_exact()) {
+                (Some(name), _) => other.matched(name).is_some(),
+                (None, name) => name.is_some_and(|name| self.matched(name).is_some()),
+            };
+        };
+        let prefixes = self.prefix.starts_with(&*other.prefix) || other.prefix.starts_with(&*self.prefix);
+        prefixes && (suffix.ends_with(&**other_suffix) || other_suffix.ends_with(&**suffix))
+    }
+
     /// Whether the pattern has no star.
     #[must_use]
     pub fn is_exact(&self) -> bool {
@@ -67,6 +89,21 @@ mod tests {
         ];
         for (pattern, name, expected) in cases {
             assert_eq!(NamePattern::parse(pattern).unwrap().matched(name), expected, "{pattern} on {name}");
+        }
+        let overlaps = [
+            ("openai/*", "openai/gpt-*", true),
+            ("openai/*", "*-mini", true),
+            ("openai/*", "azure/*", false),
+            ("a*x", "ab*yx", true),
+            ("a*x", "ab*y", false),
+            ("gpt-4o", "gpt-*", true),
+            ("gpt-4o", "gpt-4o", true),
+            ("gpt-4o", "gpt-5", false),
+            ("gpt-4o", "o-*", false),
+        ];
+        for (one, other, expected) in overlaps {
+            let (a, b) = (NamePattern::parse(one).unwrap(), NamePattern::parse(other).unwrap());
+            assert_eq!((a.overlaps(&b), b.overlaps(&a)), (expected, expected), "{one} and {other}");
         }
         assert_eq!(NamePattern::parse("a*b*"), None);
         assert_eq!(NamePattern::parse(""), None);

@@ -4,8 +4,8 @@ use std::fmt;
 use sluice_types::{Model, Settings, Snapshot};
 
 use crate::egress::{ProviderPlan, TargetPlan};
-use crate::keys::KeyTable;
-use crate::models::ModelTable;
+use crate::keys::{KeyPlan, KeyTable};
+use crate::models::{ModelPlan, ModelTable};
 use crate::registry::Registry;
 
 /// A snapshot compiled for look-up. It is never edited, only replaced; a request keeps the plan it began with.
@@ -23,6 +23,25 @@ pub struct Plan {
     pub providers: Vec<ProviderPlan>,
     /// Targets; models point into this.
     pub targets: Vec<TargetPlan>,
+    /// What stands for a model in calls that name none, one for each provider, in the same order.
+    pub nameless: Vec<ModelPlan>,
+}
+
+impl Plan {
+    /// Whether the key may use a model that the provider serves: then it may also ask the provider for what it keeps. A
+    /// key that may use every model reaches every provider, whether it serves one or not.
+    #[must_use]
+    pub fn reaches(&self, key: &KeyPlan, provider: u32) -> bool {
+        let leads_there = |model: &ModelPlan| {
+            let mut targets = model.tiers.iter().flatten();
+            targets.any(|target| self.targets[*target as usize].provider == provider)
+        };
+        key.allows_everything()
+            || key.allowed().iter().any(|pattern| match pattern.as_exact() {
+                Some(name) => self.models.find(name).is_some_and(|found| leads_there(found.model)),
+                None => self.models.iter().any(|model| leads_there(model) && model.is_within(pattern)),
+            })
+    }
 }
 
 /// Why a snapshot was refused. Nothing has changed when one is returned.
@@ -73,6 +92,7 @@ pub fn compile(snapshot: &Snapshot, registry: &Registry) -> Result<Plan, PlanErr
     let models = ModelTable::compile(&snapshot.models, |at, model| {
         compile_tiers(at, model, &by_id, registry, &mut targets)
     })?;
+    let nameless = compile_nameless(&providers, registry, &mut targets)?;
     Ok(Plan {
         version: snapshot.version,
         settings: snapshot.settings.clone(),
@@ -80,7 +100,22 @@ pub fn compile(snapshot: &Snapshot, registry: &Registry) -> Result<Plan, PlanErr
         models,
         providers,
         targets,
+        nameless,
     })
+}
+
+/// A target of each provider for the calls that name no model, without an id.
+fn compile_nameless(
+    providers: &[ProviderPlan],
+    registry: &Registry,
+    targets: &mut Vec<TargetPlan>,
+) -> Result<Vec<ModelPlan>, PlanError> {
+    let compile = |(at, provider): (u32, &ProviderPlan)| {
+        let index = u32::try_from(targets.len()).map_err(|_| PlanError::too_many("models"))?;
+        targets.push(TargetPlan::nameless(at, registry.provider(provider.id)));
+        Ok(ModelPlan::nameless(index))
+    };
+    (0..).zip(providers).map(compile).collect()
 }
 
 fn compile_tiers(

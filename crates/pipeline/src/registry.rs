@@ -17,6 +17,7 @@ pub struct TargetState {
 pub struct Registry {
     keys: Mutex<HashMap<u32, Arc<KeyState>>>,
     targets: Mutex<HashMap<u32, Arc<TargetState>>>,
+    providers: Mutex<HashMap<u32, Arc<TargetState>>>,
 }
 
 impl Registry {
@@ -30,6 +31,12 @@ impl Registry {
     #[must_use]
     pub fn target(&self, id: u32) -> Arc<TargetState> {
         get_or_default(&self.targets, id)
+    }
+
+    /// The breaker of a provider for calls that name no model.
+    #[must_use]
+    pub fn provider(&self, id: u32) -> Arc<TargetState> {
+        get_or_default(&self.providers, id)
     }
 }
 

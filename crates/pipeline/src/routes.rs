@@ -2,11 +2,18 @@ use sluice_dialects::wire::Wire;
 use sluice_http1::Method;
 use sluice_types::Route;
 
+mod stored;
+
+pub use stored::StoredCall;
+use stored::{match_stored, match_stored_api};
+
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteMatch<'p> {
-    /// An API call with a JSON body.
+    /// An API call that names a model.
     Call(Call<'p>),
+    /// A call about what a provider keeps.
+    Stored(StoredCall<'p>),
     /// The list of models.
     ListModels(ModelsShape),
     /// One model by name.
@@ -110,6 +117,10 @@ fn match_api<'p>(method: Method, path: &'p str, prefix: &str) -> RouteMatch<'p> 
         "/v1/images/generations" => Route::Images,
         "/v1/audio/speech" => Route::Speech,
         "/v1/moderations" => Route::Moderations,
+        "/v1/audio/transcriptions" => Route::Transcriptions,
+        "/v1/audio/translations" => Route::Translations,
+        "/v1/images/edits" => Route::ImageEdits,
+        "/v1/images/variations" => Route::ImageVariations,
         "/v1/messages" => Route::Messages,
         "/v1/messages/count_tokens" => Route::CountTokens,
         "/v2/chat" => Route::CohereChat,
@@ -134,6 +145,9 @@ fn match_named<'p>(method: Method, path: &'p str, prefix: &str) -> RouteMatch<'p
         "/v1beta/models" => return read(method, RouteMatch::ListModels(ModelsShape::Gemini)),
         _ => {}
     }
+    if let Some(found) = match_stored(method, path, prefix) {
+        return found;
+    }
     if let Some(name) = google_model(path) {
         return match_google(
             method,
@@ -145,7 +159,7 @@ fn match_named<'p>(method: Method, path: &'p str, prefix: &str) -> RouteMatch<'p
         return match_bedrock(method, rest);
     }
     if prefix == "/openai" {
-        return match_openai_prefix(method, path);
+        return match_openai_prefix(method, path, prefix);
     }
     RouteMatch::Unknown
 }
@@ -199,7 +213,7 @@ fn match_bedrock(method: Method, rest: &str) -> RouteMatch<'_> {
 }
 
 /// Azure's deployment paths, and OpenAI's paths without their version, both under `/openai`.
-fn match_openai_prefix<'p>(method: Method, path: &'p str) -> RouteMatch<'p> {
+fn match_openai_prefix<'p>(method: Method, path: &'p str, prefix: &str) -> RouteMatch<'p> {
     let (model, api) = match path.strip_prefix("/deployments/") {
         Some(rest) => match rest.split_once('/') {
             Some((model, _)) if !model.is_empty() && model.len() <= MAX_MODEL_IN_PATH => {
@@ -209,13 +223,23 @@ fn match_openai_prefix<'p>(method: Method, path: &'p str) -> RouteMatch<'p> {
         },
         None => (None, path),
     };
+    if model.is_none()
+        && let Some(found) = match_stored_api(method, api, prefix)
+    {
+        return found;
+    }
     let route = match api {
         "/chat/completions" => Route::Chat,
         "/completions" => Route::Completions,
         "/embeddings" => Route::Embeddings,
         "/responses" if model.is_none() => Route::Responses,
         "/images/generations" => Route::Images,
+        "/images/edits" => Route::ImageEdits,
         "/audio/speech" => Route::Speech,
+        "/audio/transcriptions" => Route::Transcriptions,
+        "/audio/translations" => Route::Translations,
+        "/moderations" if model.is_none() => Route::Moderations,
+        "/images/variations" if model.is_none() => Route::ImageVariations,
         "/models" if model.is_none() => return read(method, RouteMatch::ListModels(ModelsShape::Openai)),
         _ => return RouteMatch::Unknown,
     };

@@ -59,11 +59,15 @@ pub enum ErrorKind {
     NotOffered = 26,
     /// The request asks for something that the target's dialect cannot express.
     Untranslatable = 27,
+    /// No provider of this name, none that offers the call, or this key may use none of its models.
+    ProviderNotFound = 28,
+    /// The call is for keys that may use every model.
+    NotPermitted = 29,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of the discriminants.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::BadRequestSyntax,
         Self::HeadTooLarge,
         Self::BodyTooLarge,
@@ -91,6 +95,8 @@ impl ErrorKind {
         Self::AuthThrottled,
         Self::NotOffered,
         Self::Untranslatable,
+        Self::ProviderNotFound,
+        Self::NotPermitted,
     ];
 
     /// HTTP status of the answer.
@@ -156,6 +162,8 @@ impl ErrorKind {
             Self::AuthThrottled => (429, INVALID, "too_many_failed_authentications"),
             Self::NotOffered => (400, INVALID, "unsupported_by_provider"),
             Self::Untranslatable => (400, INVALID, "unsupported_parameter"),
+            Self::ProviderNotFound => (404, INVALID, "provider_not_found"),
+            Self::NotPermitted => (403, INVALID, "not_permitted"),
         }
     }
 }

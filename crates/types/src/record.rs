@@ -55,11 +55,29 @@ pub enum Route {
     Speech = 23,
     /// `POST /v1/moderations`
     Moderations = 24,
+    /// `POST /v1/audio/transcriptions`
+    Transcriptions = 25,
+    /// `POST /v1/audio/translations`
+    Translations = 26,
+    /// `POST /v1/images/edits`
+    ImageEdits = 27,
+    /// `POST /v1/images/variations`
+    ImageVariations = 28,
+    /// `/v1/files` and what is below it
+    Files = 29,
+    /// `/v1/batches` and what is below it
+    Batches = 30,
+    /// `/v1/responses/{id}` and what is below it
+    StoredResponses = 31,
+    /// `/v1/messages/batches` and what is below it
+    MessageBatches = 32,
+    /// `/v1/files` of Anthropic, and what is below it
+    AnthropicFiles = 33,
 }
 
 impl Route {
     /// Every route, in the order of the discriminants.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 33] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -84,6 +102,15 @@ impl Route {
         Self::Images,
         Self::Speech,
         Self::Moderations,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::ImageEdits,
+        Self::ImageVariations,
+        Self::Files,
+        Self::Batches,
+        Self::StoredResponses,
+        Self::MessageBatches,
+        Self::AnthropicFiles,
     ];
 
     /// The `route` label of metrics and reports.
@@ -114,6 +141,15 @@ impl Route {
             Self::Images => "images",
             Self::Speech => "speech",
             Self::Moderations => "moderations",
+            Self::Transcriptions => "transcriptions",
+            Self::Translations => "translations",
+            Self::ImageEdits => "image_edits",
+            Self::ImageVariations => "image_variations",
+            Self::Files => "files",
+            Self::Batches => "batches",
+            Self::StoredResponses => "stored_responses",
+            Self::MessageBatches => "message_batches",
+            Self::AnthropicFiles => "anthropic_files",
         }
     }
 }
