@@ -156,6 +156,9 @@ pub(crate) fn may_stream(route: Route) -> bool {
             | Route::ConverseStream
             | Route::InvokeStream
             | Route::CohereChat
+            | Route::Images
+            | Route::ImageEdits
+            | Route::Transcriptions
     )
 }
 

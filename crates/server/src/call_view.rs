@@ -4,7 +4,11 @@ use sluice_dialects::native::{inspect_model, model_name, with_model};
 use sluice_dialects::openai::{self, Endpoint, MAX_MODEL_BYTES, Pieces, RequestError, RequestView};
 use sluice_dialects::wire::NativeView;
 use sluice_dialects::{anthropic, bedrock, cohere, gemini};
-use sluice_types::Route;
+use sluice_http1::{Known, RequestHead};
+use sluice_types::{ErrorKind, Route};
+
+use crate::form::FormView;
+use crate::refusal::Refusal;
 
 /// The view of one request. Facts only: no bytes are kept.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +17,8 @@ pub(crate) enum View {
     Openai(RequestView),
     /// Of any other.
     Native(NativeView),
+    /// A form.
+    Form(FormView),
 }
 
 /// Validates a body and reads what is acted on. `in_path` says that the path names the model.
@@ -42,6 +48,7 @@ impl View {
         match self {
             Self::Openai(view) => view.model(body, scratch),
             Self::Native(view) => model_name(body, view.model, scratch).unwrap_or_default(),
+            Self::Form(view) => view.model(body),
         }
     }
 
@@ -50,6 +57,7 @@ impl View {
         match self {
             Self::Openai(view) => view.names_model(),
             Self::Native(view) => view.model.is_some(),
+            Self::Form(view) => view.model.is_some(),
         }
     }
 
@@ -57,6 +65,7 @@ impl View {
         match self {
             Self::Openai(view) => view.stream,
             Self::Native(view) => view.stream,
+            Self::Form(view) => view.stream,
         }
     }
 
@@ -64,7 +73,7 @@ impl View {
     pub(crate) fn include_usage(&self) -> bool {
         match self {
             Self::Openai(view) => view.include_usage,
-            Self::Native(_) => true,
+            Self::Native(_) | Self::Form(_) => true,
         }
     }
 
@@ -72,6 +81,7 @@ impl View {
         match self {
             Self::Openai(view) => view.max_output_tokens,
             Self::Native(view) => view.max_output_tokens,
+            Self::Form(_) => None,
         }
     }
 
@@ -80,11 +90,12 @@ impl View {
         match self {
             Self::Openai(view) => view.n,
             Self::Native(view) => view.n,
+            Self::Form(_) => 1,
         }
     }
 
     /// The body to send to a provider of the same dialect. `model` is its name there as a JSON string with quotes, or a
-    /// member with a comma where the body names none.
+    /// member with a comma where the body names none; in a form it is what [`FormView::write_model`] wrote.
     pub(crate) fn splices<'a>(
         &self,
         body: &'a [u8],
@@ -94,6 +105,7 @@ impl View {
         match self {
             Self::Openai(view) => view.splices(body, model, force_usage),
             Self::Native(view) => with_model(body, view.model, model),
+            Self::Form(view) => view.splices(body, model),
         }
     }
 }
@@ -106,4 +118,25 @@ pub(crate) fn asked_model<'a>(
     scratch: &'a mut [u8; MAX_MODEL_BYTES],
 ) -> &'a str {
     if path_model.is_empty() { view.model(body, scratch) } else { path_model }
+}
+
+/// Refuses a body that says it is something other than JSON.
+pub(crate) fn check_content_type(head: &RequestHead, bytes: &[u8]) -> Result<(), Refusal> {
+    if is_json(head, bytes).unwrap_or(true) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        ErrorKind::InvalidBody,
+        "The body is not JSON. Send it with `Content-Type: application/json`.",
+    ))
+}
+
+/// Whether the content type is JSON's; `None` where there is none.
+pub(crate) fn is_json(head: &RequestHead, bytes: &[u8]) -> Option<bool> {
+    let content_type = head.known(bytes, Known::ContentType)?;
+    let media = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    Some(
+        media.eq_ignore_ascii_case(b"application/json")
+            || media.len() > 5 && media[media.len() - 5..].eq_ignore_ascii_case(b"+json"),
+    )
 }

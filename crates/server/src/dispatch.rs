@@ -17,6 +17,7 @@ use crate::exchange::{Call, Exchange, estimate_prompt};
 use crate::hold::{self, Failure, Held, Source, Verdict};
 use crate::inflow::{Fault, Inflow};
 use crate::metrics::AttemptOutcome;
+use crate::open_call::{self, OpenCall};
 use crate::outbound::{self, Egress, Outbound};
 use crate::pool::Lease;
 use crate::refusal::{Ended, Refusal};
@@ -149,9 +150,11 @@ async fn attempt<A: Answer>(
 ) -> Result<(Held, Verdict), Option<Failed>> {
     let plan = Rc::clone(x.plan);
     let provider = provider_of(&plan, target);
-    let credential =
-        pick_weighted(provider.credential_weights.iter().copied(), 0, x.worker.random()).unwrap_or(0);
     let outbound = outbound::prepare(x, call, target, provider).map_err(unsent)?;
+    let weights = provider.credential_weights.iter().copied();
+    // What a provider keeps is seen by the credential that made it only, so it is always the same one.
+    let random = if outbound.call.is_stored() { 0 } else { x.worker.random() };
+    let credential = pick_weighted(weights, 0, random).unwrap_or(0);
     let mut fresh_only = false;
     loop {
         let lease = lease(x, target, fresh_only).await?;
@@ -214,10 +217,16 @@ async fn send_and_await<A: Answer>(
     let provider = provider_of(&plan, target);
     let credential = &provider.credentials[credential];
     let head = credential.head(outbound.call).ok_or(Fault::Invalid("it does not offer this API"))?;
-    outbound::write_name(x, call, target, head);
-    let to = Egress { target, provider, credential, head, outbound };
+    let is_open = outbound.call.is_open();
+    if is_open {
+        open_call::write_name(x, call, target, head);
+    } else {
+        outbound::write_name(x, call, target, head);
+    }
     let (name, request) = (x.name.as_str(), &*x.request);
     let in_path = !x.rare.path_model.is_empty();
+    let open = is_open.then(|| OpenCall::of(x.route, x.rare, x.head, &request.bytes));
+    let to = Egress { target, provider, credential, head, outbound, open };
     let pieces = outbound::body(request, &x.rare.translated, name, in_path, call, &to);
     let instance = &x.worker.shared.instance;
     outbound::render_head(x.egress, name, &pieces, x.head, &request.bytes, instance, &to);

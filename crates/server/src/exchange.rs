@@ -6,7 +6,7 @@ use std::rc::Rc;
 use sluice_dialects::openai::{MAX_MODEL_BYTES, RequestError};
 use sluice_http1::{RequestHead, ResponseHead};
 use sluice_limits::{LimitKind, Refusal as LimitRefusal};
-use sluice_pipeline::{ModelMatch, ModelPlan, Task, task_of};
+use sluice_pipeline::{ModelMatch, ModelPlan, Task, is_form, is_stored, task_of};
 use sluice_types::{ErrorKind, Route, Usage};
 
 use crate::answer::Answer;
@@ -14,9 +14,10 @@ use crate::buffers::Buffer;
 use crate::call_view::{self, View, asked_model};
 use crate::refusal::{Ended, Refusal};
 use crate::settle::Settlement;
+use crate::stored::Stored;
 use crate::timers::Timer;
 use crate::worker::{Worker, WorkerPlan};
-use crate::{count_tokens, dispatch, relay};
+use crate::{count_tokens, dispatch, form, relay, stored};
 
 /// Bytes of JSON per token, for admission and where a provider reports no usage: between prose (4.2) and code (3.2).
 const BYTES_PER_TOKEN: u64 = 4;
@@ -80,6 +81,8 @@ pub(crate) struct Rare {
     pub(crate) error_type: &'static str,
     /// Seconds after which the provider wants to be asked again, where only the body of its error said so.
     pub(crate) retry_after_s: Option<u64>,
+    /// What a call about a provider's own asks for.
+    pub(crate) stored: Stored,
 }
 
 /// Facts the later stages need of the request.
@@ -91,8 +94,10 @@ pub(crate) struct Call<'p> {
 
 /// Carries a request through to the end of its answer.
 pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), Ended> {
-    let view =
-        call_view::inspect(x.route, x.request.body(), !x.rare.path_model.is_empty()).map_err(bad_body)?;
+    if is_stored(x.route) {
+        return Box::pin(stored::run(x)).await;
+    }
+    let view = inspect(&x)?;
     let plan = Rc::clone(x.plan);
     let model = {
         let mut scratch = [0; MAX_MODEL_BYTES];
@@ -107,6 +112,16 @@ pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), End
     let call = Call { view: &view, model };
     let held = dispatch::dispatch(&mut x, call).await?;
     relay::relay(&mut x, call, held).await
+}
+
+fn inspect<A>(x: &Exchange<'_, '_, A>) -> Result<View, Refusal> {
+    let (body, in_path) = (x.request.body(), !x.rare.path_model.is_empty());
+    let view = if is_form(x.route) {
+        form::inspect(x.route, x.head, &x.request.bytes, body, in_path)
+    } else {
+        call_view::inspect(x.route, body, in_path)
+    };
+    view.map_err(bad_body)
 }
 
 fn bad_body(error: RequestError) -> Refusal {
@@ -138,8 +153,8 @@ pub(crate) fn find_model<'p, 'n>(
 }
 
 /// Reserves what the request may use on the key's limits.
-fn admit<A>(x: &mut Exchange<'_, '_, A>, view: &View) -> Result<(), Refusal> {
-    let input = x.request.body().len() as u64 / BYTES_PER_TOKEN;
+pub(crate) fn admit<A>(x: &mut Exchange<'_, '_, A>, view: &View) -> Result<(), Refusal> {
+    let input = if is_text(x.route) { x.request.body().len() as u64 / BYTES_PER_TOKEN } else { 0 };
     let input_tokens = u32::try_from(input).unwrap_or(u32::MAX);
     // Booked in the end only if the provider reports nothing; until it answers, nothing is known to have been used.
     let Some(key) = x.settlement.key() else { return Ok(()) };
@@ -174,8 +189,21 @@ pub(crate) fn estimate_tokens(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX)
 }
 
+/// Whether the body of a request is text, whose tokens can be estimated.
+fn is_text(route: Route) -> bool {
+    !is_form(route) && !is_stored(route)
+}
+
+/// Whether the body of an answer is text, whose tokens can be estimated. Images and sound cost by measures of their own.
+pub(crate) fn answers_text(route: Route) -> bool {
+    is_text(route) && !matches!(route, Route::Images | Route::Speech | Route::Moderations)
+}
+
 /// Books the prompt as sent, in case the provider never says how long it was.
 pub(crate) fn estimate_prompt<A>(x: &mut Exchange<'_, '_, A>) {
+    if !is_text(x.route) {
+        return;
+    }
     let input = estimate_tokens(x.request.body().len() as u64);
     *x.settlement.estimate() = Usage { input, ..Usage::default() };
 }

@@ -14,7 +14,7 @@ use sluice_types::{ErrorKind, Settings};
 use crate::answer::{Answer, BodyLength, send_refusal};
 use crate::buffers::{Buffer, DEFAULT_BYTES};
 use crate::exchange::{self, Exchange, Rare, Request};
-use crate::gate::{self, Asked};
+use crate::gate;
 use crate::h1_answer::{H1Answer, Progress};
 use crate::refusal::{Ended, Refusal};
 use crate::request_body::BodyState;
@@ -413,14 +413,9 @@ impl Handling<'_, '_, '_> {
         let (worker, plan) = (self.worker, self.plan);
         let asked = gate::pass(worker, plan, self.head, &self.request.bytes, self.peer, self.settlement)
             .map_err(Ended::from)?;
-        let route = match asked {
-            Asked::Call(call) => {
-                gate::take_path_model(call, self.rare);
-                call.route
-            }
-            other => return models_api::answer(worker, plan, other, self.answer, self.settlement).await,
+        let Some(route) = gate::take_call(asked, self.head, &self.request.bytes, self.rare)? else {
+            return models_api::answer(worker, plan, asked, self.answer, self.settlement).await;
         };
-        gate::check_content_type(self.head, &self.request.bytes)?;
         request_body::read(
             self.head,
             self.request,

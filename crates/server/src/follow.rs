@@ -5,7 +5,7 @@ use sluice_dialects::openai::Endpoint;
 use sluice_dialects::openai::stream::{EventClass, StreamTap};
 use sluice_dialects::sse::{self, Data, Event, EventBoundary};
 use sluice_dialects::wire::{Frame, Malformed, Tap};
-use sluice_dialects::{anthropic, bedrock, cohere, gemini};
+use sluice_dialects::{anthropic, bedrock, cohere, gemini, media_stream};
 use sluice_types::{Route, Usage};
 
 /// The tap of the stream's dialect.
@@ -15,6 +15,7 @@ pub(crate) enum Follow {
     Gemini(gemini::StreamTap),
     Bedrock(bedrock::StreamTap),
     Cohere(cohere::StreamTap),
+    Media(media_stream::StreamTap),
 }
 
 impl Follow {
@@ -25,6 +26,9 @@ impl Follow {
             Route::StreamGenerateContent => Self::Gemini(gemini::StreamTap::default()),
             Route::ConverseStream => Self::Bedrock(bedrock::StreamTap::default()),
             Route::CohereChat => Self::Cohere(cohere::StreamTap::default()),
+            Route::Images | Route::ImageEdits | Route::Transcriptions => {
+                Self::Media(media_stream::StreamTap::default())
+            }
             route => Self::Openai(StreamTap::new(Endpoint::from_route(route).unwrap_or(Endpoint::Chat))),
         }
     }
@@ -54,6 +58,7 @@ impl Follow {
             Self::Gemini(tap) => tap.frame(frame),
             Self::Bedrock(tap) => tap.frame(frame),
             Self::Cohere(tap) => tap.frame(frame),
+            Self::Media(tap) => tap.frame(frame),
         }
     }
 
@@ -65,6 +70,7 @@ impl Follow {
             Self::Gemini(tap) => tap.usage(),
             Self::Bedrock(tap) => tap.usage(),
             Self::Cohere(tap) => tap.usage(),
+            Self::Media(tap) => tap.usage(),
         }
     }
 
@@ -76,6 +82,7 @@ impl Follow {
             Self::Gemini(tap) => tap.finished(),
             Self::Bedrock(tap) => tap.finished(),
             Self::Cohere(tap) => tap.finished(),
+            Self::Media(tap) => tap.finished(),
         }
     }
 
@@ -87,6 +94,7 @@ impl Follow {
             Self::Gemini(tap) => tap.output_bytes(),
             Self::Bedrock(tap) => tap.output_bytes(),
             Self::Cohere(tap) => tap.output_bytes(),
+            Self::Media(tap) => tap.output_bytes(),
         }
     }
 

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use crate::answer::send_refusal;
 use crate::buffers::Buffer;
 use crate::exchange::{self, Exchange, Rare, Request};
-use crate::gate::{self, Asked};
+use crate::gate;
 use crate::h2_answer::{Frames, H2Answer, panic_answer};
 use crate::hyper_io::{LocalExecutor, Rewound, StreamEnd, TokioTimer};
 use crate::refusal::{Ended, Refusal};
@@ -200,14 +200,9 @@ async fn handle<'w>(
     }
     let asked = gate::pass(worker, plan, &head, &bytes, peer, settlement)?;
     let mut rare = Rare::default();
-    let route = match asked {
-        Asked::Call(call) => {
-            gate::take_path_model(call, &mut rare);
-            call.route
-        }
-        other => return models_api::answer(worker, plan, other, answer, settlement).await,
+    let Some(route) = gate::take_call(asked, &head, &bytes, &mut rare)? else {
+        return models_api::answer(worker, plan, asked, answer, settlement).await;
     };
-    gate::check_content_type(&head, &bytes)?;
     let limit = plan.plan().settings.max_request_body_bytes;
     let head_len = head.head_len;
     read_body(body, &mut bytes, limit, timer, plan.plan().settings.body_timeout_ms).await?;

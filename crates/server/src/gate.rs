@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use sluice_dialects::wire::Wire;
 use sluice_http1::{Known, RequestHead};
 use sluice_pipeline::{
-    Call, CredentialError, ModelsShape, RouteMatch, digest_of, find_credential, find_query_key, match_route,
-    percent_decode_into, wire_of, wire_of_path,
+    Call, CredentialError, ModelsShape, RouteMatch, StoredCall, digest_of, find_credential, find_query_key,
+    is_form, match_route, percent_decode_into, wire_of, wire_of_path,
 };
 use sluice_types::{ErrorKind, Route};
 
@@ -15,6 +15,7 @@ use crate::exchange::Rare;
 use crate::refusal::Refusal;
 use crate::settle::Settlement;
 use crate::worker::{Worker, WorkerPlan};
+use crate::{call_view, form, stored};
 
 /// Header that carries the ids of the gateways a request has passed.
 const VIA_HEADER: &[u8] = b"x-sluice-via";
@@ -27,6 +28,8 @@ const MAX_HOPS: usize = 8;
 pub(crate) enum Asked<'p> {
     /// Generate something from a body.
     Call(Call<'p>),
+    /// Something about what a provider keeps.
+    Stored(StoredCall<'p>),
     /// The list of models.
     ListModels(ModelsShape),
     /// One model.
@@ -46,13 +49,14 @@ pub(crate) fn pass<'b>(
     peer: IpAddr,
     settlement: &mut Settlement<'_>,
 ) -> Result<Asked<'b>, Refusal> {
-    let found = match_route(head.method, head.path(bytes));
+    let found = told_by_headers(match_route(head.method, head.path(bytes)), head, bytes);
     match found {
         RouteMatch::Health => return Ok(Asked::Health),
         RouteMatch::Ready => return Ok(Asked::Ready),
         RouteMatch::Call(call) => settlement.set_route(call.route),
-        RouteMatch::ListModels(shape) => refuse_as(settlement, Route::Models, shape, head, bytes),
-        RouteMatch::GetModel(_, shape) => refuse_as(settlement, Route::Model, shape, head, bytes),
+        RouteMatch::Stored(call) => settlement.set_route(call.route),
+        RouteMatch::ListModels(shape) => refuse_as(settlement, Route::Models, shape),
+        RouteMatch::GetModel(_, shape) => refuse_as(settlement, Route::Model, shape),
         RouteMatch::WrongMethod(_) | RouteMatch::Unknown => {
             settlement.set_wire(wire_of_path(head.path(bytes)));
         }
@@ -64,8 +68,9 @@ pub(crate) fn pass<'b>(
     refuse_loops(head, bytes, &worker.shared.instance)?;
     match found {
         RouteMatch::Call(call) => Ok(Asked::Call(call)),
-        RouteMatch::ListModels(shape) => Ok(Asked::ListModels(told_by_headers(shape, head, bytes))),
-        RouteMatch::GetModel(name, shape) => Ok(Asked::GetModel(name, told_by_headers(shape, head, bytes))),
+        RouteMatch::Stored(call) => Ok(Asked::Stored(call)),
+        RouteMatch::ListModels(shape) => Ok(Asked::ListModels(shape)),
+        RouteMatch::GetModel(name, shape) => Ok(Asked::GetModel(name, shape)),
         RouteMatch::Health => Ok(Asked::Health),
         RouteMatch::Ready => Ok(Asked::Ready),
         RouteMatch::WrongMethod(allow) => Err(wrong_method(allow)),
@@ -79,26 +84,29 @@ pub(crate) fn pass<'b>(
 }
 
 /// Notes a route that several dialects have, and whose refusals are told in the caller's.
-fn refuse_as(
-    settlement: &mut Settlement<'_>,
-    route: Route,
-    shape: ModelsShape,
-    head: &RequestHead,
-    bytes: &[u8],
-) {
+fn refuse_as(settlement: &mut Settlement<'_>, route: Route, shape: ModelsShape) {
     settlement.set_route(route);
-    settlement.set_wire(match told_by_headers(shape, head, bytes) {
+    settlement.set_wire(match shape {
         ModelsShape::Openai => Wire::OpenaiChat,
         ModelsShape::Anthropic => Wire::Anthropic,
         ModelsShape::Gemini => Wire::Gemini,
     });
 }
 
-/// OpenAI and Anthropic have the same path for their models; clients of Anthropic name its version.
-fn told_by_headers(shape: ModelsShape, head: &RequestHead, bytes: &[u8]) -> ModelsShape {
-    match shape {
-        ModelsShape::Openai if head.known(bytes, Known::AnthropicVersion).is_some() => ModelsShape::Anthropic,
-        shape => shape,
+/// OpenAI and Anthropic have the same paths for their models and files; clients of Anthropic name its version.
+fn told_by_headers<'p>(found: RouteMatch<'p>, head: &RequestHead, bytes: &[u8]) -> RouteMatch<'p> {
+    let is_anthropic = || head.known(bytes, Known::AnthropicVersion).is_some();
+    match found {
+        RouteMatch::ListModels(ModelsShape::Openai) if is_anthropic() => {
+            RouteMatch::ListModels(ModelsShape::Anthropic)
+        }
+        RouteMatch::GetModel(name, ModelsShape::Openai) if is_anthropic() => {
+            RouteMatch::GetModel(name, ModelsShape::Anthropic)
+        }
+        RouteMatch::Stored(call) if call.route == Route::Files && is_anthropic() => {
+            RouteMatch::Stored(StoredCall { route: Route::AnthropicFiles, ..call })
+        }
+        found => found,
     }
 }
 
@@ -175,22 +183,34 @@ fn refuse_loops(head: &RequestHead, bytes: &[u8], instance: &str) -> Result<(), 
     Ok(())
 }
 
-/// Keeps the model that a path names beyond the life of the head's bytes.
-pub(crate) fn take_path_model(call: Call<'_>, rare: &mut Rare) {
-    percent_decode_into(&mut rare.path_model, call.model.unwrap_or_default());
+/// Takes out of a head what its call needs beyond the life of the head's bytes, and refuses a body of a type that the call
+/// does not take. `None` where no provider is asked.
+pub(crate) fn take_call(
+    asked: Asked<'_>,
+    head: &RequestHead,
+    bytes: &[u8],
+    rare: &mut Rare,
+) -> Result<Option<Route>, Refusal> {
+    match asked {
+        Asked::Call(call) => {
+            take_path_model(call, rare);
+            if is_form(call.route) {
+                form::check_content_type(call.route, head, bytes)?;
+            } else {
+                call_view::check_content_type(head, bytes)?;
+            }
+            Ok(Some(call.route))
+        }
+        Asked::Stored(call) => {
+            rare.path_model.clear();
+            stored::take(call, head, bytes, rare)?;
+            Ok(Some(call.route))
+        }
+        _ => Ok(None),
+    }
 }
 
-/// Refuses a body that says it is something other than JSON.
-pub(crate) fn check_content_type(head: &RequestHead, bytes: &[u8]) -> Result<(), Refusal> {
-    let Some(content_type) = head.known(bytes, Known::ContentType) else { return Ok(()) };
-    let media = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let is_json = media.eq_ignore_ascii_case(b"application/json")
-        || media.len() > 5 && media[media.len() - 5..].eq_ignore_ascii_case(b"+json");
-    if is_json {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        ErrorKind::InvalidBody,
-        "The body is not JSON. Send it with `Content-Type: application/json`.",
-    ))
+/// Keeps the model that a path names.
+fn take_path_model(call: Call<'_>, rare: &mut Rare) {
+    percent_decode_into(&mut rare.path_model, call.model.unwrap_or_default());
 }

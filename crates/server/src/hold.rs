@@ -153,7 +153,10 @@ pub(crate) async fn hold<A: Answer>(
         return Box::pin(hold_translated::hold(x, inflow, from, translation)).await;
     }
     match x.upstream_head.status {
-        200..=299 if is_opaque(from.outbound.call) => Ok(not_looked_into(x, inflow)),
+        200..=299 if is_opaque(from.outbound.call, x.upstream_head, &inflow.bytes) => {
+            check_length(x, &inflow)?;
+            Ok(not_looked_into(x, inflow))
+        }
         200..=299 if is_event_stream(x.upstream_head, &inflow.bytes) && may_stream(x.route) => {
             hold_stream(x, inflow, from).await
         }
@@ -164,9 +167,18 @@ pub(crate) async fn hold<A: Answer>(
     }
 }
 
-/// Whether the answers to a call are in formats of their own: sound, or whatever a model of Bedrock speaks.
-fn is_opaque(call: Upstream) -> bool {
-    matches!(call, Upstream::Speech | Upstream::Invoke | Upstream::InvokeStream)
+/// Whether the answer to a call is in a format of its own: sound, whatever a model of Bedrock speaks, what a provider
+/// keeps, or a transcript as plain text.
+fn is_opaque(call: Upstream, head: &ResponseHead, bytes: &[u8]) -> bool {
+    match call {
+        Upstream::Speech | Upstream::Invoke | Upstream::InvokeStream => true,
+        Upstream::Transcriptions | Upstream::Translations => {
+            let content_type = head.known(bytes, Known::ContentType).unwrap_or_default();
+            content_type.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"text/"))
+                && !is_event_stream(head, bytes)
+        }
+        call => call.is_stored(),
+    }
 }
 
 /// Whether the head announces events, of either framing.

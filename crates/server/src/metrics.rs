@@ -97,6 +97,10 @@ impl TargetCells {
         self.attempts[outcome as usize].add(1);
     }
 
+    fn is_used(&self) -> bool {
+        self.attempts.iter().any(|counter| counter.get() > 0)
+    }
+
     pub(crate) fn count_tokens(&self, usage: &Usage) {
         let by_kind = [
             usage.input,
@@ -165,6 +169,16 @@ pub(crate) struct PoolCells {
 /// Status classes of finished requests: 2xx, 3xx, 4xx, 5xx, and 499 on its own.
 const CLASSES: usize = 5;
 
+/// Finished requests by route and class.
+#[derive(Debug)]
+struct Routes([[Counter; CLASSES]; Route::ALL.len()]);
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Default::default()))
+    }
+}
+
 /// All counters of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerCells {
@@ -174,7 +188,7 @@ pub(crate) struct WorkerCells {
     pub(crate) active_streams: Counter,
     pub(crate) ring_dropped: Counter,
     pub(crate) gateway: Latency,
-    routes: [[Counter; CLASSES]; Route::ALL.len()],
+    routes: Routes,
     errors: [Counter; ErrorKind::ALL.len()],
     /// Rows by id. Locked when a plan is adopted and when counters are read, never by a request.
     targets: Mutex<HashMap<TargetIds, Arc<TargetCells>>>,
@@ -188,7 +202,7 @@ impl WorkerCells {
         } else {
             usize::from(status / 100).clamp(2, 5) - 2
         };
-        self.routes[route as usize - 1][class].add(1);
+        self.routes.0[route as usize - 1][class].add(1);
     }
 
     pub(crate) fn count_error(&self, kind: ErrorKind) {
@@ -256,7 +270,7 @@ fn add_worker(
     pools: &mut HashMap<u32, PoolStats>,
 ) {
     cells.gateway.add_to(&mut stats.gateway);
-    for (row, counters) in stats.routes.iter_mut().zip(&cells.routes) {
+    for (row, counters) in stats.routes.iter_mut().zip(&cells.routes.0) {
         for (total, counter) in row.by_class.iter_mut().zip(counters) {
             *total += counter.get();
         }
@@ -264,7 +278,9 @@ fn add_worker(
     for (row, counter) in stats.errors.iter_mut().zip(&cells.errors) {
         row.count += counter.get();
     }
-    for (ids, row) in cells.targets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+    let rows = cells.targets.lock().unwrap_or_else(PoisonError::into_inner);
+    // Each provider has a row for calls that name no model, and most providers never get any.
+    for (ids, row) in rows.iter().filter(|(ids, row)| ids.target != 0 || row.is_used()) {
         let sum = targets.entry(*ids).or_insert_with(|| new_target_stats(row.ids));
         row.add_to(sum);
     }

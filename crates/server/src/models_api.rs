@@ -32,7 +32,7 @@ pub(crate) async fn answer(
             let body = models_list::document(&name, found.model, shape).to_string();
             (200, "application/json", body.into_bytes())
         }
-        Asked::Call(_) => {
+        Asked::Call(_) | Asked::Stored(_) => {
             return Err(Refusal::new(ErrorKind::Internal, "A call reached the wrong stage.").into());
         }
     };

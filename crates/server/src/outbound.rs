@@ -15,8 +15,9 @@ use sluice_pipeline::{
 use sluice_types::{Dialect, ErrorKind, Route};
 
 use crate::answer::push_decimal;
-use crate::call_view::asked_model;
+use crate::call_view::{View, asked_model};
 use crate::exchange::{Call, Exchange, Request};
+use crate::open_call::OpenCall;
 use crate::refusal::Refusal;
 use crate::worker::wall_clock_ms;
 use crate::{translate, translate_other};
@@ -217,7 +218,7 @@ pub(crate) fn body<'b>(
     }
     let model = match &to.target.upstream_name {
         _ if to.head.names_model() => None,
-        _ if in_path => Some(name),
+        _ if in_path || matches!(call.view, View::Form(_)) => Some(name),
         UpstreamName::AsSent => None,
         UpstreamName::Fixed(quoted) => Some(&**quoted),
         UpstreamName::Star => Some(name),
@@ -234,6 +235,8 @@ pub(crate) struct Egress<'e> {
     pub(crate) credential: &'e CredentialPlan,
     pub(crate) head: &'e Head,
     pub(crate) outbound: &'e Outbound,
+    /// Present where the request is not JSON by POST.
+    pub(crate) open: Option<OpenCall<'e>>,
 }
 
 /// Renders the head of the request into `out`: the credential's template, a signature where it is to have one, the length,
@@ -248,13 +251,26 @@ pub(crate) fn render_head(
     to: &Egress<'_>,
 ) {
     out.clear();
-    to.head.render(out, name, forwarded_query(to.outbound, client.query(client_bytes)));
+    let query = match &to.open {
+        None => forwarded_query(to.outbound, client.query(client_bytes)),
+        Some(open) => {
+            open.push_method(out);
+            open.query
+        }
+    };
+    to.head.render(out, name, query);
     if let Some(signer) = to.credential.signer() {
         signer.sign(out, body.as_slices(), wall_clock_ms() / 1_000);
     }
-    out.extend_from_slice(b"content-length: ");
-    push_decimal(out, body.len_bytes() as u64, 1);
-    out.extend_from_slice(b"\r\nx-sluice-via: ");
+    match &to.open {
+        None => {
+            out.extend_from_slice(b"content-length: ");
+            push_decimal(out, body.len_bytes() as u64, 1);
+            out.extend_from_slice(b"\r\n");
+        }
+        Some(open) => open.push_body_headers(out, body),
+    }
+    out.extend_from_slice(b"x-sluice-via: ");
     out.extend_from_slice(instance.as_bytes());
     out.extend_from_slice(b"\r\n");
     let dialect = to.outbound.translation.is_none().then_some(to.provider.dialect);

@@ -15,7 +15,7 @@ use sluice_pipeline::{Task, task_of, wire_of};
 use sluice_types::{ErrorKind, Route};
 
 use crate::answer::{Answer, BodyLength, ClientGone, push_decimal, push_own_headers};
-use crate::exchange::{Call, Exchange, estimate_tokens};
+use crate::exchange::{Call, Exchange, answers_text, estimate_tokens};
 use crate::follow::{Boundary, Follow};
 use crate::hold::{Held, HeldBody, HeldHead, body_limit};
 use crate::inflow::{Fault, Inflow};
@@ -244,6 +244,7 @@ async fn break_off<A: Answer>(x: &mut Exchange<'_, '_, A>, sent: u64) -> Result<
 fn estimate_output(route: Route, body_bytes: u64) -> u32 {
     match task_of(route) {
         Task::Embed | Task::Rerank | Task::Count => 0,
+        Task::Native if !answers_text(route) => 0,
         Task::Chat | Task::Native => estimate_tokens(body_bytes),
     }
 }

@@ -359,7 +359,7 @@ fn paths_and_methods_that_are_not_served_say_so() {
         ("GET", "/v1/chat/completions", 405, "method_not_supported", Some("POST")),
         ("DELETE", "/v1/models", 405, "method_not_supported", Some("GET, HEAD")),
         ("post", "/v1/chat/completions", 405, "method_not_supported", Some("POST")),
-        ("GET", "/v1/files", 404, "unknown_url", None),
+        ("GET", "/v1/fine_tuning/jobs", 404, "unknown_url", None),
         ("GET", "/", 404, "unknown_url", None),
         ("OPTIONS", "*", 404, "unknown_url", None),
         ("GET", "/V1/models", 404, "unknown_url", None),

@@ -78,6 +78,9 @@ function merged(samples: readonly Sample[]): Sample[] {
   return [...series.values()];
 }
 
+/** The id of the model and the target in calls that name none. */
+const NONE = 0;
+
 /** Names are read again only when an id turns up that was not known: labels are added to, never changed. */
 class CachedNames implements MetricNames {
   private known = new Map<number, { kind: LabelKind; name: string }>();
@@ -91,7 +94,7 @@ class CachedNames implements MetricNames {
       model_id,
     ]);
     const ids = [...targets, ...stats.pools.map(({ provider_id }) => provider_id)];
-    if (ids.every((id) => this.known.has(id))) return;
+    if (ids.every((id) => id === NONE || this.known.has(id))) return;
     this.known = new Map((await this.labels()).map(({ id, kind, name }) => [id, { kind, name }]));
   }
 
@@ -108,6 +111,7 @@ class CachedNames implements MetricNames {
   }
 
   private name(kind: LabelKind, id: number): string {
+    if (id === NONE) return '';
     const known = this.known.get(id);
     return known?.kind === kind ? known.name : `#${id}`;
   }

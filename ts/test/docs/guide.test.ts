@@ -10,6 +10,15 @@ it('has an example of a configuration', () => {
   expect(examples.length).toBeGreaterThan(0);
 });
 
+it('the example of providers apart is a configuration without problems', () => {
+  const page = readFileSync(new URL('../../../docs/guide/files-and-audio.md', import.meta.url), 'utf8');
+  const text = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+  const variables = { OPENAI_KEY_SEARCH: 'sk-search', OPENAI_KEY_SUPPORT: 'sk-support' };
+  const { config, problems } = parseConfig(text, null, surroundings(variables, {}));
+  expect(problems).toEqual([]);
+  expect(config?.keys.map(({ name }) => name)).toEqual(['search', 'support']);
+});
+
 it.each(examples)('the example %# is a configuration without problems', (text) => {
   const variables = { OPENAI_API_KEY: 'sk-example', BACKUP_KEY_1: 'first' };
   const files = { '/run/secrets/backup-key-2': 'second' };

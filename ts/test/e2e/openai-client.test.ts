@@ -226,7 +226,7 @@ describe.skipIf(!isBuilt)('the other endpoints', () => {
   );
 
   it('that are not served say so', async () => {
-    await expect(client.batches.retrieve('x')).rejects.toMatchObject({
+    await expect(client.fineTuning.jobs.retrieve('x')).rejects.toMatchObject({
       status: 404,
       code: 'unknown_url',
     });

@@ -67,6 +67,15 @@ export const ROUTES = [
   { id: 22, label: 'images' },
   { id: 23, label: 'speech' },
   { id: 24, label: 'moderations' },
+  { id: 25, label: 'transcriptions' },
+  { id: 26, label: 'translations' },
+  { id: 27, label: 'image_edits' },
+  { id: 28, label: 'image_variations' },
+  { id: 29, label: 'files' },
+  { id: 30, label: 'batches' },
+  { id: 31, label: 'stored_responses' },
+  { id: 32, label: 'message_batches' },
+  { id: 33, label: 'anthropic_files' },
 ] as const;
 
 /** What a record's `error` means; 0 stands for none. */
@@ -98,6 +107,8 @@ export const ERRORS = [
   { id: 25, code: 'too_many_failed_authentications', status: 429 },
   { id: 26, code: 'unsupported_by_provider', status: 400 },
   { id: 27, code: 'unsupported_parameter', status: 400 },
+  { id: 28, code: 'provider_not_found', status: 404 },
+  { id: 29, code: 'not_permitted', status: 403 },
 ] as const;
 
 /** Upper bounds of the latency histograms' buckets, microseconds; one further bucket counts what lies above. */
