@@ -26,48 +26,148 @@ const FEW = 200;
 const MANY = 1200;
 const KEY = 'sk-slc-instructions';
 
-const ANSWER_BODY = JSON.stringify({
-  id: 'chatcmpl-1',
-  object: 'chat.completion',
-  created: 1760000000,
-  model: 'm',
-  choices: [
-    {
-      index: 0,
-      message: { role: 'assistant', content: 'y'.repeat(400) },
-      finish_reason: 'stop',
-      logprobs: null,
-    },
-  ],
-  usage: {
-    prompt_tokens: 250,
-    completion_tokens: 100,
-    total_tokens: 350,
-    prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
-    completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0 },
-  },
-});
-const ANSWER = Buffer.from(
-  'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nopenai-version: 2020-10-01\r\nopenai-processing-ms: 12\r\n' +
-    'x-request-id: req_0123456789\r\nx-ratelimit-limit-requests: 10000\r\nx-ratelimit-remaining-requests: 9999\r\n' +
-    `x-ratelimit-reset-requests: 6ms\r\ncontent-length: ${ANSWER_BODY.length}\r\n\r\n${ANSWER_BODY}`,
-);
+const TEXT = 'y'.repeat(400);
 
-/** What is counted: a request each, and for some the model that leads to a rewritten name. */
-const ROWS = {
-  identity_1k: { model: 'm', bytes: 1024 },
-  alias_1k: { model: 'alias', bytes: 1024 },
-  identity_20k: { model: 'm', bytes: 20 * 1024 },
+/** The APIs of the rows: what clients ask, where, how, and what providers answer. */
+const APIS = {
+  openai: {
+    base: '/v1',
+    auth: { kind: 'bearer' },
+    path: () => '/v1/chat/completions',
+    body: (model, text) => ({ model, messages: [{ role: 'user', content: text }], temperature: 0.7 }),
+    answer: {
+      id: 'chatcmpl-1',
+      object: 'chat.completion',
+      created: 1760000000,
+      model: 'm',
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: TEXT },
+          finish_reason: 'stop',
+          logprobs: null,
+        },
+      ],
+      usage: {
+        prompt_tokens: 250,
+        completion_tokens: 100,
+        total_tokens: 350,
+        prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
+        completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0 },
+      },
+    },
+  },
+  anthropic: {
+    base: '/v1',
+    auth: { kind: 'header', name: 'x-api-key' },
+    path: () => '/v1/messages',
+    body: (model, text) => ({
+      model,
+      max_tokens: 1024,
+      messages: [{ role: 'user', content: text }],
+      temperature: 0.7,
+    }),
+    answer: {
+      id: 'msg_01XFDUDYJgAACzvnptvVoYEL',
+      type: 'message',
+      role: 'assistant',
+      model: 'm',
+      content: [{ type: 'text', text: TEXT }],
+      stop_reason: 'end_turn',
+      stop_sequence: null,
+      usage: {
+        input_tokens: 250,
+        cache_creation_input_tokens: 0,
+        cache_read_input_tokens: 0,
+        cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 0 },
+        output_tokens: 100,
+        service_tier: 'standard',
+      },
+    },
+  },
+  gemini: {
+    base: '/v1beta',
+    auth: { kind: 'header', name: 'x-goog-api-key' },
+    path: (model) => `/v1beta/models/${model}:generateContent`,
+    body: (model, text) => ({
+      contents: [{ role: 'user', parts: [{ text }] }],
+      generationConfig: { temperature: 0.7 },
+    }),
+    answer: {
+      candidates: [{ content: { parts: [{ text: TEXT }], role: 'model' }, finishReason: 'STOP', index: 0 }],
+      usageMetadata: {
+        promptTokenCount: 250,
+        candidatesTokenCount: 100,
+        totalTokenCount: 350,
+        promptTokensDetails: [{ modality: 'TEXT', tokenCount: 250 }],
+      },
+      modelVersion: 'm',
+      responseId: 'mAaKaYCxOeWtz7IPp4rE8As',
+    },
+  },
+  bedrock: {
+    base: '',
+    auth: { kind: 'bearer' },
+    path: (model) => `/model/${model}/converse`,
+    body: (model, text) => ({
+      messages: [{ role: 'user', content: [{ text }] }],
+      inferenceConfig: { temperature: 0.7 },
+    }),
+    answer: {
+      metrics: { latencyMs: 412 },
+      output: { message: { content: [{ text: TEXT }], role: 'assistant' } },
+      stopReason: 'end_turn',
+      usage: { inputTokens: 250, outputTokens: 100, totalTokens: 350 },
+    },
+  },
+  cohere: {
+    base: '',
+    auth: { kind: 'bearer' },
+    path: () => '/v2/chat',
+    body: (model, text) => ({ model, messages: [{ role: 'user', content: text }], temperature: 0.7 }),
+    answer: {
+      id: 'c14c80c3-18eb-4519-9460-6c92edd8cfb4',
+      message: { role: 'assistant', content: [{ type: 'text', text: TEXT }] },
+      finish_reason: 'COMPLETE',
+      usage: {
+        billed_units: { input_tokens: 250, output_tokens: 100 },
+        tokens: { input_tokens: 260, output_tokens: 100 },
+      },
+    },
+  },
 };
 
-function request({ model, bytes }) {
-  const shell = JSON.stringify({ model, messages: [{ role: 'user', content: '' }], temperature: 0.7 });
+/** What is counted: a request each; for some the model leads to a rewritten name, or the provider speaks another API. */
+const ROWS = {
+  identity_1k: { client: 'openai', provider: 'openai', model: 'm', bytes: 1024 },
+  alias_1k: { client: 'openai', provider: 'openai', model: 'alias', bytes: 1024 },
+  identity_20k: { client: 'openai', provider: 'openai', model: 'm', bytes: 20 * 1024 },
+  anthropic_1k: { client: 'anthropic', provider: 'anthropic', model: 'm', bytes: 1024 },
+  gemini_1k: { client: 'gemini', provider: 'gemini', model: 'm', bytes: 1024 },
+  bedrock_1k: { client: 'bedrock', provider: 'bedrock', model: 'm', bytes: 1024 },
+  cohere_1k: { client: 'cohere', provider: 'cohere', model: 'm', bytes: 1024 },
+  openai_to_anthropic_1k: { client: 'openai', provider: 'anthropic', model: 'm', bytes: 1024 },
+};
+
+/** What a provider of an API answers, headers included. */
+function answerOf(name) {
+  const body = JSON.stringify(APIS[name].answer);
+  return Buffer.from(
+    'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nopenai-version: 2020-10-01\r\nopenai-processing-ms: 12\r\n' +
+      'x-request-id: req_0123456789\r\nx-ratelimit-limit-requests: 10000\r\nx-ratelimit-remaining-requests: 9999\r\n' +
+      `x-ratelimit-reset-requests: 6ms\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+}
+
+function request({ client, model, bytes }) {
+  const api = APIS[client];
+  const shell = JSON.stringify(api.body(model, ''));
   const text = 'The quick brown fox jumps over the lazy dog. '
     .repeat(bytes / 40)
     .slice(0, bytes - shell.length);
-  const body = JSON.stringify({ model, messages: [{ role: 'user', content: text }], temperature: 0.7 });
+  const body = JSON.stringify(api.body(model, text));
   return Buffer.from(
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${KEY}\r\n` +
+    `POST ${api.path(model)} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${KEY}\r\n` +
       'accept: application/json\r\ncontent-type: application/json\r\nuser-agent: OpenAI/JS 7.57.0\r\n' +
       'x-stainless-lang: js\r\nx-stainless-package-version: 7.57.0\r\nx-stainless-os: Linux\r\n' +
       'x-stainless-arch: x64\r\nx-stainless-runtime: node\r\nx-stainless-runtime-version: v20.20.2\r\n' +
@@ -91,9 +191,9 @@ function readMessages(socket, onMessage) {
   });
 }
 
-async function startUpstream() {
+async function startUpstream(answer) {
   const server = net.createServer({ noDelay: true }, (socket) => {
-    readMessages(socket, () => socket.write(ANSWER));
+    readMessages(socket, () => socket.write(answer));
     socket.on('error', () => socket.destroy());
   });
   server.listen(0, '127.0.0.1');
@@ -101,7 +201,8 @@ async function startUpstream() {
   return server;
 }
 
-function snapshot(port) {
+function snapshot(provider, port) {
+  const { base, auth } = APIS[provider];
   const timeouts = { connect_ms: 5000, first_byte_ms: 60000, between_chunks_ms: 60000, total_ms: 600000 };
   const target = (id, more) => ({ id, provider: 1, weight: 1, tier: 0, ...more });
   return {
@@ -122,9 +223,9 @@ function snapshot(port) {
       {
         id: 1,
         name: 'p',
-        dialect: 'openai',
-        base_url: `http://127.0.0.1:${port}/v1`,
-        auth: { kind: 'bearer' },
+        dialect: provider,
+        base_url: `http://127.0.0.1:${port}${base}`,
+        auth,
         keys: [{ id: 1, secret: 'sk-0123456789abcdef', weight: 1 }],
         usage_in_stream: true,
         timeouts,
@@ -167,10 +268,10 @@ async function send(port, bytes, count) {
 }
 
 /** Instructions of a whole run that serves `count` requests. */
-async function measure(gateway, folder, upstreamPort, bytes, count) {
+async function measure(gateway, folder, row, upstreamPort, count) {
   const options = { listeners: [{ address: '127.0.0.1:0' }], workers: 1, max_connections: 100 };
   writeFileSync(join(folder, 'options.json'), JSON.stringify(options));
-  writeFileSync(join(folder, 'snapshot.json'), JSON.stringify(snapshot(upstreamPort)));
+  writeFileSync(join(folder, 'snapshot.json'), JSON.stringify(snapshot(row.provider, upstreamPort)));
   const child = spawn(
     'valgrind',
     [
@@ -188,7 +289,7 @@ async function measure(gateway, folder, upstreamPort, bytes, count) {
   const [line] = await Promise.race([once(child.stdout, 'data'), exited.then(() => [''])]);
   const port = Number(String(line).trim().split(':').at(-1));
   if (!port) throw new StepError(`the gateway did not start under valgrind:\n${report}`);
-  await send(port, bytes, count);
+  await send(port, request(row), count);
   child.stdin.end();
   await exited;
   const total = /Collected : (\d+)/.exec(report);
@@ -212,17 +313,20 @@ function compiler() {
 async function countRows() {
   const gateway = buildGateway();
   const folder = mkdtempSync(join(tmpdir(), 'sluice-instructions-'));
-  const upstream = await startUpstream();
   const counts = {};
   try {
     for (const [name, row] of Object.entries(ROWS)) {
-      const bytes = request(row);
-      const few = await measure(gateway, folder, upstream.address().port, bytes, FEW);
-      const many = await measure(gateway, folder, upstream.address().port, bytes, MANY);
-      counts[name] = Math.round((many - few) / (MANY - FEW));
+      const upstream = await startUpstream(answerOf(row.provider));
+      try {
+        const { port } = upstream.address();
+        const few = await measure(gateway, folder, row, port, FEW);
+        const many = await measure(gateway, folder, row, port, MANY);
+        counts[name] = Math.round((many - few) / (MANY - FEW));
+      } finally {
+        upstream.close();
+      }
     }
   } finally {
-    upstream.close();
     rmSync(folder, { recursive: true });
   }
   return counts;
@@ -234,7 +338,7 @@ function compare(counts, baseline) {
     const before = baseline.rows[name];
     const change = before === undefined ? undefined : count / before - 1;
     const percent = change === undefined ? 'new' : `${(change * 100).toFixed(1)} %`;
-    console.log(`${name.padEnd(14)} ${String(count).padStart(8)} instructions per request  (${percent})`);
+    console.log(`${name.padEnd(22)} ${String(count).padStart(8)} instructions per request  (${percent})`);
     if (change === undefined || change > TOLERANCE) risen += 1;
   }
   return risen;
