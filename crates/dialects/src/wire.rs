@@ -130,12 +130,40 @@ pub trait Encode {
 pub trait Tap {
     /// Looks at the next frame.
     fn frame(&mut self, frame: Frame<'_>) -> crate::openai::stream::EventClass;
+    /// What was learnt so far.
+    fn learnt(&self) -> Learnt;
     /// Usage as far as it was reported.
-    fn usage(&self) -> Option<Usage>;
+    fn usage(&self) -> Option<Usage> {
+        self.learnt().usage
+    }
     /// Whether the generation has come to its end, so that a stream which ends now is whole.
-    fn finished(&self) -> bool;
+    fn finished(&self) -> bool {
+        self.learnt().finished
+    }
     /// Bytes of generated text, as written in JSON, to estimate tokens by.
-    fn output_bytes(&self) -> u64;
+    fn output_bytes(&self) -> u64 {
+        self.learnt().output_bytes
+    }
+}
+
+/// What a [`Tap`] has learnt of a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Learnt {
+    /// Usage as far as it was reported, the largest of each count.
+    pub usage: Option<Usage>,
+    /// The generation has come to its end.
+    pub finished: bool,
+    /// Bytes of generated text, as written in JSON.
+    pub output_bytes: u64,
+}
+
+impl Learnt {
+    /// Adds usage that was reported, if any was.
+    pub(crate) fn merge(&mut self, usage: Option<Usage>) {
+        if let Some(usage) = usage {
+            self.usage.get_or_insert_default().merge_max(usage);
+        }
+    }
 }
 
 /// What is read of a request that is passed on untouched, besides its path.

@@ -1,12 +1,10 @@
 //! What is learnt from a stream that passes through: usage, its end, errors.
 
-use sluice_types::Usage;
-
 use super::frame::{FrameKind, member};
 use super::usage::Counts;
 use crate::json::{self, Kind, Names, string_end};
 use crate::openai::stream::EventClass;
-use crate::wire::{Frame, Tap};
+use crate::wire::{Frame, Learnt, Tap};
 
 /// Members of a delta whose strings the model wrote.
 const GENERATED: Names = Names::new(["\"text\"", "\"partial_json\"", "\"thinking\"", "\"content\""]);
@@ -88,16 +86,9 @@ impl Tap for StreamTap {
         }
     }
 
-    fn usage(&self) -> Option<Usage> {
-        self.counts.map(|counts| counts.usage())
-    }
-
-    fn finished(&self) -> bool {
-        self.finished
-    }
-
-    fn output_bytes(&self) -> u64 {
-        self.output_bytes
+    fn learnt(&self) -> Learnt {
+        let usage = self.counts.map(|counts| counts.usage());
+        Learnt { usage, finished: self.finished, output_bytes: self.output_bytes }
     }
 }
 

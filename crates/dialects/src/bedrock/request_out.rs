@@ -30,9 +30,7 @@ pub fn write_request(
     dropped: &mut Dropped,
     out: &mut Vec<u8>,
 ) -> Result<(), RequestError> {
-    if request.n.is_some_and(|n| n > 1) {
-        return Err(RequestError::about("n", "Amazon Bedrock gives one answer to a request; 'n' must be 1."));
-    }
+    request.require_one_answer()?;
     let family = Family::of(target.model);
     let tools = OfferedTools::of(request);
     let adaptive = target.quirks.has(Quirk::AdaptiveThinking);

@@ -1,13 +1,11 @@
 //! What is learnt from requests and streams that pass through untouched.
 
-use sluice_types::Usage;
-
 use super::read_usage;
 use crate::json::{self, Kind, Names, Span};
 use crate::openai::RequestError;
 use crate::openai::output::Output;
 use crate::openai::stream::EventClass;
-use crate::wire::{Frame, NativeView, Tap};
+use crate::wire::{Frame, Learnt, NativeView, Tap};
 
 /// Validates a request's body and reads what the gateway acts on. Model and stream are in the path.
 ///
@@ -54,9 +52,7 @@ const NAMES: Names = Names::new(["\"delta\""; 4]);
 /// Follows one stream, message by message.
 #[derive(Clone, Debug, Default)]
 pub struct StreamTap {
-    usage: Option<Usage>,
-    finished: bool,
-    output_bytes: u64,
+    learnt: Learnt,
 }
 
 impl Tap for StreamTap {
@@ -71,23 +67,15 @@ impl Tap for StreamTap {
         }
         match name {
             b"contentBlockDelta" => self.measure(data),
-            b"messageStop" => self.finished = true,
+            b"messageStop" => self.learnt.finished = true,
             b"metadata" => return self.metadata(data),
             _ => {}
         }
         EventClass::Forward
     }
 
-    fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    fn finished(&self) -> bool {
-        self.finished
-    }
-
-    fn output_bytes(&self) -> u64 {
-        self.output_bytes
+    fn learnt(&self) -> Learnt {
+        self.learnt
     }
 }
 
@@ -95,16 +83,13 @@ impl StreamTap {
     fn measure(&mut self, data: &[u8]) {
         let mut output = Output::default();
         NAMES.each_in(data, |_, at| output.measure(data, at));
-        self.output_bytes += output.text_bytes;
+        self.learnt.output_bytes += output.text_bytes;
     }
 
     /// The last message, which comes after the one that ends the answer.
     fn metadata(&mut self, data: &[u8]) -> EventClass {
         let Ok(members) = json::scan_object_lenient(data, &["usage"]) else { return EventClass::Malformed };
-        let usage = members.values[0].and_then(|span| read_usage(span.of(data)));
-        if let Some(usage) = usage {
-            self.usage.get_or_insert_default().merge_max(usage);
-        }
+        self.learnt.merge(members.values[0].and_then(|span| read_usage(span.of(data))));
         EventClass::Forward
     }
 }

@@ -22,9 +22,7 @@ pub fn write_request(
     dropped: &mut Dropped,
     out: &mut Vec<u8>,
 ) -> Result<(), RequestError> {
-    if request.n.is_some_and(|n| n > 1) {
-        return Err(RequestError::about("n", "This model gives one answer at a time: 'n' must be 1."));
-    }
+    request.require_one_answer()?;
     refuse_emptied(&request.messages, "images, as bytes (base64) or by an https: address", takes)?;
     let mut out = Out::new(out);
     out.begin_object().field("model", target.model).key("messages");

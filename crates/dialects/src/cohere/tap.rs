@@ -1,9 +1,7 @@
-use sluice_types::Usage;
-
 use super::usage::read_usage;
 use crate::json::{self, Kind, Names, string_end};
 use crate::openai::stream::EventClass;
-use crate::wire::{Frame, Tap};
+use crate::wire::{Frame, Learnt, Tap};
 
 /// The members whose strings the model wrote.
 const OUTPUT: Names = Names::new(["\"text\"", "\"thinking\"", "\"tool_plan\"", "\"arguments\""]);
@@ -11,9 +9,7 @@ const OUTPUT: Names = Names::new(["\"text\"", "\"thinking\"", "\"tool_plan\"", "
 /// Follows a stream that is passed on untouched.
 #[derive(Clone, Debug, Default)]
 pub struct StreamTap {
-    usage: Option<Usage>,
-    finished: bool,
-    output_bytes: u64,
+    learnt: Learnt,
 }
 
 impl Tap for StreamTap {
@@ -36,16 +32,8 @@ impl Tap for StreamTap {
         }
     }
 
-    fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    fn finished(&self) -> bool {
-        self.finished
-    }
-
-    fn output_bytes(&self) -> u64 {
-        self.output_bytes
+    fn learnt(&self) -> Learnt {
+        self.learnt
     }
 }
 
@@ -54,7 +42,7 @@ impl StreamTap {
         match kind {
             b"content-start" | b"content-delta" | b"tool-plan-delta" | b"tool-call-start"
             | b"tool-call-delta" => {
-                OUTPUT.each_in(data, |_, at| self.output_bytes += string_bytes(data, at));
+                OUTPUT.each_in(data, |_, at| self.learnt.output_bytes += string_bytes(data, at));
                 EventClass::Forward
             }
             b"message-end" => self.message_end(data),
@@ -72,12 +60,10 @@ impl StreamTap {
         let Some([finish, usage, error]) = members(delta, &["finish_reason", "usage", "error"]) else {
             return EventClass::Forward;
         };
-        if let Some(usage) = read_usage(usage) {
-            self.usage.get_or_insert_default().merge_max(usage);
-        }
+        self.learnt.merge(read_usage(usage));
         let failed =
             matches!(unquoted(finish), b"ERROR" | b"TIMEOUT") || json::kind_of(error) == Kind::String;
-        self.finished |= !failed && !finish.is_empty();
+        self.learnt.finished |= !failed && !finish.is_empty();
         if failed { EventClass::Error } else { EventClass::Forward }
     }
 }

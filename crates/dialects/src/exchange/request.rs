@@ -1,6 +1,7 @@
 //! A chat request in canonical form.
 
 use super::{Arguments, Number, Raw, Text};
+use crate::openai::RequestError;
 
 /// Everything the dialects can ask of a model in one turn. Members are what two dialects or more have in common; what only
 /// one has is noted in [`super::Dropped`] when it is left behind.
@@ -54,6 +55,16 @@ pub struct ChatRequest<'a> {
     pub service_tier: Option<Text<'a>>,
     /// OpenAI's `prompt_cache_key`.
     pub cache_key: Option<Text<'a>>,
+}
+
+impl ChatRequest<'_> {
+    /// Refuses a request for several answers, for dialects that have one only.
+    pub(crate) fn require_one_answer(&self) -> Result<(), RequestError> {
+        if self.n.is_some_and(|n| n > 1) {
+            return Err(RequestError::about("n", "This model gives one answer at a time: 'n' must be 1."));
+        }
+        Ok(())
+    }
 }
 
 /// Who speaks.

@@ -1,11 +1,9 @@
 //! What is learnt from a stream that passes through untouched.
 
-use sluice_types::Usage;
-
 use super::usage::read_usage;
 use crate::json::{self, JsonErrorKind, Kind, Names};
 use crate::openai::stream::EventClass;
-use crate::wire::{Frame, Tap};
+use crate::wire::{Frame, Learnt, Tap};
 
 /// What holds generated text within the content of a candidate. The last two are one, for the table has four places.
 const OUTPUT: Names = Names::new(["\"text\"", "\"args\"", "\"code\"", "\"code\""]);
@@ -16,9 +14,7 @@ const OUTPUT: Names = Names::new(["\"text\"", "\"args\"", "\"code\"", "\"code\""
 /// cumulative, the largest of each count stands.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StreamTap {
-    usage: Option<Usage>,
-    finished: bool,
-    output_bytes: u64,
+    learnt: Learnt,
 }
 
 impl Tap for StreamTap {
@@ -30,16 +26,8 @@ impl Tap for StreamTap {
         }
     }
 
-    fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    fn finished(&self) -> bool {
-        self.finished
-    }
-
-    fn output_bytes(&self) -> u64 {
-        self.output_bytes
+    fn learnt(&self) -> Learnt {
+        self.learnt
     }
 }
 
@@ -64,17 +52,15 @@ impl StreamTap {
             return EventClass::Error;
         }
         json::elements(candidates).for_each(|candidate| self.candidate(candidate));
-        self.finished |= is_string(feedback, "blockReason");
-        if let Some(usage) = read_usage(usage) {
-            self.usage.get_or_insert_default().merge_max(usage);
-        }
+        self.learnt.finished |= is_string(feedback, "blockReason");
+        self.learnt.merge(read_usage(usage));
         EventClass::Forward
     }
 
     fn candidate(&mut self, candidate: &[u8]) {
         let Ok(members) = json::scan_object_lenient(candidate, &["content", "finishReason"]) else { return };
         let [content, reason] = members.values.map(|span| span.map_or(&[][..], |span| span.of(candidate)));
-        self.finished |= json::kind_of(reason) == Kind::String;
+        self.learnt.finished |= json::kind_of(reason) == Kind::String;
         let mut measured = 0;
         OUTPUT.each_in(content, |_, at| {
             if at < measured {
@@ -86,7 +72,7 @@ impl StreamTap {
                 Kind::Object => json::walk_counts(content, at, &mut |_, _, _| {}).unwrap_or(at),
                 _ => at,
             };
-            self.output_bytes += (measured - at).saturating_sub(2) as u64;
+            self.learnt.output_bytes += (measured - at).saturating_sub(2) as u64;
         });
     }
 }

@@ -31,9 +31,7 @@ pub fn write_request(
     dropped: &mut Dropped,
     out: &mut Vec<u8>,
 ) -> Result<(), RequestError> {
-    if request.n.is_some_and(|n| n > 1) {
-        return Err(RequestError::about("n", "This model gives one answer per request."));
-    }
+    request.require_one_answer()?;
     refuse_emptied(
         &request.messages,
         "images and documents, as bytes (base64) or by an https: address",
