@@ -3,25 +3,23 @@
 //! Their events say what they are in `type`: `transcript.text.delta`, `transcript.text.done`,
 //! `image_generation.partial_image`, `image_generation.completed`, `image_edit.completed`. The last one has the usage.
 
-use sluice_types::Usage;
-
 use crate::json::{self, Kind};
 use crate::openai::read_usage;
 use crate::openai::stream::EventClass;
-use crate::wire::{Frame, Tap};
+use crate::wire::{Frame, Learnt, Tap};
 
-/// Follows one stream, event by event.
+/// Follows one stream, event by event. Sound and images cost by measures of their own; nothing is estimated from their
+/// bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StreamTap {
-    usage: Option<Usage>,
-    finished: bool,
+    learnt: Learnt,
 }
 
 impl Tap for StreamTap {
     fn frame(&mut self, frame: Frame<'_>) -> EventClass {
         let data = frame.data.trim_ascii();
         if data == b"[DONE]" {
-            self.finished = true;
+            self.learnt.finished = true;
             return EventClass::Done;
         }
         let Ok(members) = json::scan_object_lenient(data, &["type", "usage", "error"]) else {
@@ -32,23 +30,12 @@ impl Tap for StreamTap {
         if kind == b"\"error\"" || error.is_some_and(|error| json::kind_of(error) != Kind::Null) {
             return EventClass::Error;
         }
-        self.finished |= kind.ends_with(b".done\"") || kind.ends_with(b".completed\"");
-        if let Some(usage) = usage.and_then(read_usage) {
-            self.usage.get_or_insert_default().merge_max(usage);
-        }
+        self.learnt.finished |= kind.ends_with(b".done\"") || kind.ends_with(b".completed\"");
+        self.learnt.merge(usage.and_then(read_usage));
         EventClass::Forward
     }
 
-    fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    fn finished(&self) -> bool {
-        self.finished
-    }
-
-    /// Sound and images cost by measures of their own; nothing is estimated from their bytes.
-    fn output_bytes(&self) -> u64 {
-        0
+    fn learnt(&self) -> Learnt {
+        self.learnt
     }
 }
