@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Checks docs/quality.md: both tables hold every number once, every row names tests that exist or says why there is
-// none, and every test that is named after a number stands in its row.
+// Checks docs/quality.md: both tables hold every number once, and every row names tests that exist or says why there is
+// none.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,23 +19,6 @@ const REASON = /^None: \S.{20,}\.$/;
 export function rustTests(text) {
   const pattern = /#\[(?:tokio::)?test\b[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*(?:async )?fn (\w+)/g;
   return [...text.matchAll(pattern)].map((match) => match[1]);
-}
-
-/** What a test's name says it is about: `trap_08_and_11_…`, `trap_52_to_57_…`, `trap_50_edge_76_…`. */
-export function numbersOf(name) {
-  const found = [];
-  let table;
-  let range = false;
-  for (const word of name.split('_')) {
-    if (word in TABLES) table = word;
-    else if (table !== undefined && /^\d\d$/.test(word)) {
-      const first = range ? found.at(-1).number + 1 : Number(word);
-      for (let number = first; number <= Number(word); number += 1) found.push({ table, number });
-      range = false;
-    } else if (word === 'to') range = found.length > 0;
-    else if (word !== 'and') break;
-  }
-  return found;
 }
 
 /** The rows of a table: lines that begin with its word and a number. */
@@ -68,18 +51,6 @@ function rowProblems(row, label, rust, read) {
     .map((name) => `${label} names \`${name}\`, which is no test`);
 }
 
-/** Tests that are named after a row and do not stand in it. */
-function unnamed(table, rows, rust) {
-  const named = [...rust].flatMap((name) => numbersOf(name).map((about) => ({ ...about, name })));
-  const misses = ({ number, name }) => {
-    const row = rows.find((it) => it.number === number);
-    return row !== undefined && !namesIn(row.tests).includes(name);
-  };
-  return named
-    .filter((about) => about.table === table && misses(about))
-    .map(({ number, name }) => `${table} ${number} does not name \`${name}\``);
-}
-
 function tableProblems(table, page, rust, read) {
   const rows = rowsOf(table, page);
   const numbers = Array.from({ length: TABLES[table] }, (_, at) => at + 1);
@@ -91,7 +62,7 @@ function tableProblems(table, page, rust, read) {
     .filter(({ number }) => !numbers.includes(number))
     .map(({ number }) => `${table} ${number} is no number`);
   const wrong = rows.flatMap((row) => rowProblems(row, `${table} ${row.number}`, rust, read));
-  return [...counted, ...strangers, ...wrong, ...unnamed(table, rows, rust)];
+  return [...counted, ...strangers, ...wrong];
 }
 
 /** What is wrong with the page. `rust` has the names of all Rust tests, `read` the text of a file, if it is there. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { TABLES, checkCases, numbersOf, rustTests } from '../../../scripts/check-cases.mjs';
+import { TABLES, checkCases, rustTests } from '../../../scripts/check-cases.mjs';
 
 /** A page on which every row says the same, but for those given. */
 function pageWith(rows: Readonly<Record<string, string>>, otherwise = '`some_test`'): string {
@@ -12,14 +12,13 @@ function pageWith(rows: Readonly<Record<string, string>>, otherwise = '`some_tes
   return lines.join('\n');
 }
 
-const tests = new Set(['some_test', 'trap_08_and_11_calls']);
-const named = { 'trap 8': '`trap_08_and_11_calls`', 'trap 11': '`some_test`, `trap_08_and_11_calls`' };
+const tests = new Set(['some_test']);
 const check = (page: string) =>
   checkCases(page, tests, (path: string) => (path === 'ts/test/a.test.ts' ? "it('works', …)" : undefined));
 
 it('takes tests, and reasons', () => {
   const reason = 'None: the gateway has nothing of the kind yet.';
-  expect(check(pageWith({ ...named, 'edge 3': reason, 'edge 4': '`ts/test/a.test.ts: works`' }))).toEqual([]);
+  expect(check(pageWith({ 'edge 3': reason, 'edge 4': '`ts/test/a.test.ts: works`' }))).toEqual([]);
 });
 
 it.each([
@@ -27,24 +26,14 @@ it.each([
   ['edge 4', '`no_test`', 'edge 4 names `no_test`, which is no test'],
   ['edge 5', '`ts/test/a.test.ts: fails`', 'edge 5 names `ts/test/a.test.ts: fails`, which is no test'],
   ['edge 6', '`ts/test/b.test.ts: works`', 'edge 6 names `ts/test/b.test.ts: works`, which is no test'],
-  ['trap 11', '`some_test`', 'trap 11 does not name `trap_08_and_11_calls`'],
 ])('finds what is wrong in %s: %s', (row, cell, problem) => {
-  expect(check(pageWith({ ...named, [row]: cell }))).toEqual([problem]);
+  expect(check(pageWith({ [row]: cell }))).toEqual([problem]);
 });
 
 it('misses rows, and finds those that are twice', () => {
-  const page = pageWith(named);
+  const page = pageWith({});
   expect(check(page.replace(/^\| edge 9 .*\n/m, ''))).toEqual(['edge 9 has 0 rows']);
   expect(check(page.replace('| edge 9 ', '| edge 10 '))).toEqual(['edge 9 has 0 rows', 'edge 10 has 2 rows']);
-});
-
-it('reads numbers off names', () => {
-  const of = (name: string) => numbersOf(name).map(({ table, number }) => `${table} ${number}`);
-  expect(of('trap_05_empty_content')).toEqual(['trap 5']);
-  expect(of('trap_03_and_04_x_07')).toEqual(['trap 3', 'trap 4']);
-  expect(of('trap_52_to_54_x')).toEqual(['trap 52', 'trap 53', 'trap 54']);
-  expect(of('trap_50_edge_76_x')).toEqual(['trap 50', 'edge 76']);
-  expect(of('a_trap_05')).toEqual([]);
 });
 
 it('finds tests by their attribute', () => {

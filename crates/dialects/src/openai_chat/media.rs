@@ -66,6 +66,21 @@ pub(super) fn read_file<'d>(file: Value<'d>) -> Option<Media<'d>> {
     Some(media)
 }
 
+/// Whether a part of a user's message can be sent.
+pub(super) fn takes(kind: &PartKind<'_>) -> bool {
+    match kind {
+        PartKind::Image(media) => match &media.source {
+            Source::Base64(_) => true,
+            Source::Url(url) => is_web(url),
+            Source::File(_) | Source::Text(_) => false,
+        },
+        PartKind::Audio(media) => matches!(media.source, Source::Base64(_)),
+        PartKind::Document(media) => !matches!(media.source, Source::Url(_)),
+        PartKind::Video(_) => false,
+        _ => true,
+    }
+}
+
 /// Appends a medium as a part of a user's message, without closing its object, or says by what name it was left out.
 pub(super) fn open_part(kind: &PartKind<'_>, out: &mut Out<'_>) -> Result<(), &'static str> {
     match kind {

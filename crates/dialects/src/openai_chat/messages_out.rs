@@ -32,9 +32,7 @@ pub(super) fn write(
     } else {
         "images, sound and documents as bytes (base64), or images by an https: address"
     };
-    refuse_emptied(&request.messages, expected, |kind| {
-        !plain && media::open_part(kind, &mut Out::new(&mut Vec::new())).is_ok()
-    })?;
+    refuse_emptied(&request.messages, expected, |kind| !plain && media::takes(kind))?;
     out.key("messages").begin_array();
     let mut writer = Writer { quirks: target.quirks, names, answers: Answers::default(), dropped, out };
     for (at, message) in request.messages.iter().enumerate() {

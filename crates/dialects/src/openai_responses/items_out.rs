@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::exchange::pairing::NO_RESULT;
 use crate::exchange::{
-    Arguments, Dropped, Message, Part, PartKind, Role, Text, ToolCall, ToolResult, losses,
+    Arguments, Dropped, Message, Part, PartKind, Role, Source, Text, ToolCall, ToolResult, losses,
 };
 use crate::json::Out;
 use crate::tool_names::{NameRules, ToolNames};
@@ -227,8 +227,12 @@ fn content_part(from_model: bool, part: &Part<'_>, out: &mut Out<'_>) -> Result<
 
 /// Whether a part of the user's can be sent.
 pub(super) fn takes(kind: &PartKind<'_>) -> bool {
-    let part = Part::from(kind.clone());
-    content_part(false, &part, &mut Out::new(&mut Vec::new())).is_ok()
+    match kind {
+        PartKind::Image(image) => media::takes(image) && !matches!(image.source, Source::Text(_)),
+        PartKind::Document(document) => media::takes(document),
+        PartKind::Audio(_) | PartKind::Video(_) => false,
+        _ => true,
+    }
 }
 
 /// The output of a call up to its value.

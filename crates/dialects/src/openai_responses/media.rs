@@ -122,6 +122,11 @@ fn data_url(out: &mut Out<'_>, key: &str, media_type: &Text<'_>, data: &Text<'_>
     }
 }
 
+/// Whether OpenAI can have it: but for what is at an address that it cannot read.
+pub(super) fn takes(media: &Media<'_>) -> bool {
+    !matches!(&media.source, Source::Url(url) if !is_fetchable(url))
+}
+
 /// Appends an `input_image` without closing its object, or says by what name it was left out.
 pub(super) fn open_image(out: &mut Out<'_>, image: &Media<'_>) -> Result<(), &'static str> {
     match &image.source {

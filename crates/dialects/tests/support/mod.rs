@@ -9,3 +9,4 @@ pub(crate) mod generate;
 pub(crate) mod golden;
 pub(crate) mod recorded;
 pub(crate) mod rewrite;
+pub(crate) mod written;
