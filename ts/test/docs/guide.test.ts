@@ -13,7 +13,10 @@ it('has an example of a configuration', () => {
 it('the example of providers apart is a configuration without problems', () => {
   const page = readFileSync(new URL('../../../docs/guide/files-and-audio.md', import.meta.url), 'utf8');
   const text = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
-  const variables = { OPENAI_KEY_SEARCH: 'sk-search', OPENAI_KEY_SUPPORT: 'sk-support' };
+  const names = ['OPENAI_KEY_SEARCH', 'OPENAI_KEY_SUPPORT', 'SLUICE_KEY_SEARCH', 'SLUICE_KEY_SUPPORT'];
+  const variables = Object.fromEntries(
+    names.map((name) => [name, `sk-${name.toLowerCase()}-0123456789abcdef`]),
+  );
   const { config, problems } = parseConfig(text, null, surroundings(variables, {}));
   expect(problems).toEqual([]);
   expect(config?.keys.map(({ name }) => name)).toEqual(['search', 'support']);
