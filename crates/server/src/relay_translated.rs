@@ -61,7 +61,17 @@ pub(crate) async fn relay<A: Answer>(
                 x.answer.send(&[], true).await?;
                 return Ok(inflow);
             }
-            Err(fault) => return break_off(x, &mut stream, words(&fault)).await,
+            Err(fault) => {
+                // Streams without an end mark of their own may have said all there was.
+                stream.end();
+                if !stream.ended() {
+                    return break_off(x, &mut stream, words(&fault)).await;
+                }
+                book(x, &stream);
+                x.settlement.add_response_bytes(stream.out().len());
+                x.answer.send(stream.out(), true).await?;
+                return Ok(inflow);
+            }
         }
         if let Err(Malformed(why)) = stream.more(&inflow.bytes) {
             let message = format!("The stream is broken: {why}.");

@@ -92,6 +92,37 @@ fn silence_before_the_first_word() {
     );
 }
 
+/// A provider that has said all, and then neither ends its answer nor says more, has answered.
+#[test]
+fn an_answer_that_is_complete_is_whole_however_the_provider_ends_it() {
+    for_each([ANTHROPIC, GEMINI, BEDROCK, COHERE, OLLAMA, OPENAI, RESPONSES], |provider| {
+        let client = if provider == ANTHROPIC { OPENAI } else { ANTHROPIC };
+        let chunks: Vec<u8> = provider.frames("text").iter().flat_map(|frame| chunk_of(frame)).collect();
+        let unended = [provider.stream_head(), chunks].concat();
+        let until_close = {
+            let media = provider.stream_media();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {media}\r\nconnection: close\r\n\r\n");
+            [head.into_bytes(), provider.stream("text")].concat()
+        };
+        let (hanging, _closed) = Upstream::hanging_after(unended.clone());
+        for upstream in [Upstream::closing_after(unended), hanging, Upstream::closing_after(until_close)] {
+            for asked in [client, provider] {
+                if asked == OLLAMA {
+                    continue;
+                }
+                let gateway = gateway_of(&[(provider, &upstream)]);
+                let answer = gateway.raw(&asked.request("m", true));
+                let what = format!("{} to {}: {}", asked.name, provider.name, answer.text());
+                assert_eq!((answer.status, answer.whole), (200, true), "{what}");
+                let said = asked.read(&answer);
+                assert!(said.ended && said.error.is_none() && !said.text.is_empty(), "{what}");
+                let record = gateway.record();
+                assert_eq!((record.error(), record.get("flags")), (None, 1), "{what}");
+            }
+        }
+    });
+}
+
 /// A client that asked for a document can read nothing else.
 #[test]
 fn a_stream_in_place_of_a_document_is_no_answer() {
