@@ -79,3 +79,35 @@ fn translated() {
         });
     });
 }
+
+/// Chunks that end within lines, characters and messages, and connections that hand on a few bytes at a time.
+#[test]
+fn chunks_of_any_size() {
+    let pairs =
+        [(OPENAI, ANTHROPIC), (OPENAI, BEDROCK), (ANTHROPIC, OLLAMA), (COHERE, GEMINI), (GEMINI, RESPONSES)];
+    let native = OTHERS.map(|api| (api, api));
+    for_each(pairs.into_iter().chain(native), |(client, provider)| {
+        let stream = provider.stream("tools-parallel");
+        let meant = provider.read_stream(&stream);
+        for size in [1, 13, 97] {
+            let pieces: Vec<Vec<u8>> = stream.chunks(size).map(<[u8]>::to_vec).collect();
+            let bytes = provider.streamed_as(&pieces);
+            let upstream = Upstream::start(move |connection, _| {
+                for piece in bytes.chunks(200) {
+                    connection.write_all(piece).unwrap();
+                    thread::sleep(Duration::from_micros(100));
+                }
+                Keep::Open
+            });
+            let gateway = gateway_of(&[(provider, &upstream)]);
+            let answer = gateway.raw(&client.request("m", true));
+            let what = format!("{} to {} in {size}: {}", client.name, provider.name, answer.text());
+            assert_eq!((answer.status, answer.whole), (200, true), "{what}");
+            if client == provider {
+                assert!(answer.body == stream, "{what}");
+            }
+            let said = client.read(&answer);
+            assert_eq!((&said.text, said.calls(), said.ended), (&meant.text, meant.calls(), true), "{what}");
+        }
+    });
+}

@@ -162,6 +162,23 @@ fn a_target_that_can_do_what_another_cannot_is_asked() {
     assert_eq!((first.times_asked(), second.times_asked()), (0, 1));
 }
 
+/// Names of members that nobody knows are the client's, and stand in a header: they can neither add one nor fill it.
+#[test]
+fn strange_names_of_members_do_no_harm_in_the_head() {
+    let upstream = Upstream::answering(ANTHROPIC.answer("text"));
+    let gateway = gateway_of(&[(ANTHROPIC, &upstream)]);
+    let mut more = json!({"x\r\nevil: 1": 1, "a, b": 1, "é漢": 2, "\u{0}": 3, "": 4, "long".repeat(500): 5});
+    for nth in 0..3000 {
+        more[format!("unknown_member_{nth}")] = json!(nth);
+    }
+    let answer = gateway.raw(&OPENAI.request_with("m", false, "", &more));
+    assert_eq!((answer.status, answer.header("evil")), (200, None), "{}", answer.head);
+    let dropped = answer.header("x-sluice-dropped").unwrap();
+    assert!(dropped.len() <= 4096, "{}", dropped.len());
+    assert!(dropped.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{dropped}");
+    assert!(answer.head.is_ascii() && !OPENAI.read(&answer).text.is_empty());
+}
+
 /// Clients of other dialects look for the time to wait in the head.
 #[test]
 fn googles_time_to_wait_is_told_in_the_head() {
