@@ -113,20 +113,16 @@ function authTextOf(reading: Reading, raw: RawProvider, row: CatalogueRow | unde
   return usualAuth(raw.dialect, keyed);
 }
 
-/** How the company that made a dialect takes its keys, and so do those who serve it too. */
-function usualAuth(dialect: RawProvider['dialect'], keyed: boolean): string {
-  switch (dialect) {
-    case 'anthropic':
-      return 'header:x-api-key';
-    case 'gemini':
-      return 'header:x-goog-api-key';
-    case 'azure':
-      return 'header:api-key';
-    case 'ollama':
-      return keyed ? 'bearer' : 'none';
-    default:
-      return 'bearer';
-  }
+/** How the companies that made the dialects take their keys, and so do those who serve them too; `bearer` for the rest. */
+const USUAL_AUTH: Partial<Record<Dialect, string>> = {
+  anthropic: 'header:x-api-key',
+  gemini: 'header:x-goog-api-key',
+  azure: 'header:api-key',
+};
+
+function usualAuth(dialect: Dialect | undefined, keyed: boolean): string {
+  if (dialect === 'ollama' && !keyed) return 'none';
+  return (dialect && USUAL_AUTH[dialect]) ?? 'bearer';
 }
 
 function hasBearer({ surroundings }: Reading, raw: RawProvider): boolean {
