@@ -3,6 +3,7 @@
 
 use super::media::{can_write, write_media};
 use super::tools_out::NAMES;
+use crate::exchange::pairing::NO_RESULT;
 use crate::exchange::{
     ChatRequest, Dropped, Media, Message, PartKind, Role, Source, Text, ToolCall, ToolResult, losses,
 };
@@ -30,8 +31,8 @@ struct Turn<'r, 'a> {
 
 struct Piece<'r, 'a> {
     part: &'r PartKind<'a>,
-    /// Of a result: which call of the turn before it is for, and that call's name.
-    call: Option<(usize, &'r Text<'a>)>,
+    /// Of a result: which call of the turn before it is for.
+    call: Option<usize>,
 }
 
 /// The turns of a conversation, and the parts of its system prompts.
@@ -111,26 +112,21 @@ impl<'r, 'a> Turns<'r, 'a> {
         }
         let found = self.turns.iter().enumerate().rev().find_map(|(at, turn)| {
             let mut calls = turn.calls().enumerate();
-            calls.find(|(_, call)| call.id == result.id).map(|(order, call)| (at + 1, order, &call.name))
+            calls.find(|(_, call)| call.id == result.id).map(|(order, _)| (at + 1, order))
         });
-        let (at, call) = match (found, &result.name) {
-            (Some((at, order, name)), _) => (at, (order, name)),
-            (None, Some(name)) => {
-                let model = self.turns.iter().rposition(|turn| turn.speaker == Speaker::Model);
-                (model.map_or(self.turns.len(), |at| at + 1), (usize::MAX, name))
-            }
-            (None, None) => return self.orphan(result, dropped),
-        };
+        let Some((at, order)) = found else { return self.orphan(result, dropped) };
         if self.turns.get(at).is_none_or(|turn| turn.speaker != Speaker::Tools) {
             self.turns.insert(at, Turn { speaker: Speaker::Tools, pieces: Vec::new() });
         }
         let pieces = &mut self.turns[at].pieces;
-        let behind = pieces.partition_point(|piece| piece.call.is_some_and(|(order, _)| order <= call.0));
-        pieces.insert(behind, Piece { part, call: Some(call) });
+        if pieces.iter().any(|piece| piece.call == Some(order)) {
+            return self.orphan(result, dropped);
+        }
+        pieces.push(Piece { part, call: Some(order) });
     }
 
-    /// A result of no call, as clients leave behind that cut off the beginning of a conversation. It would be refused; what
-    /// it says is kept.
+    /// A result of no call, as clients leave behind that cut off the beginning of a conversation, or a second one of the same.
+    /// Calls and results must be as many, so it would be refused; what it says is kept.
     fn orphan(&mut self, result: &'r ToolResult<'a>, dropped: &mut Dropped) {
         dropped.note(losses::TOOL_CALL_ID);
         for part in &result.parts {
@@ -165,6 +161,11 @@ impl<'r, 'a> Turns<'r, 'a> {
         }
         for (at, turn) in self.turns.iter().enumerate() {
             turn.write(quirks, names, at >= current, out);
+            let calls: Vec<_> = turn.calls().collect();
+            if !calls.is_empty() {
+                let results = self.turns.get(at + 1).filter(|next| next.speaker == Speaker::Tools);
+                write_results(&calls, results, quirks, names, out);
+            }
         }
         out.end_array();
     }
@@ -217,27 +218,34 @@ impl<'r, 'a> Turn<'r, 'a> {
         })
     }
 
-    /// `current` says that the turn is one the model is still in, whose calls need their signatures.
+    /// `current` says that the turn is one the model is still in, whose calls need their signatures. Results are written
+    /// behind their calls.
     fn write(&self, quirks: Quirks, names: &ToolNames, current: bool, out: &mut Out<'_>) {
+        if self.speaker == Speaker::Tools {
+            return;
+        }
         begin(if self.speaker == Speaker::Model { "model" } else { "user" }, out);
         // Of calls made at once only the first is signed.
         let mut sign = current && quirks.has(Quirk::ThinkingLevel);
         for piece in &self.pieces {
-            match (piece.part, piece.call) {
-                (PartKind::ToolCall(call), _) => {
+            match piece.part {
+                PartKind::ToolCall(call) => {
                     let sign = std::mem::take(&mut sign);
                     let name = names.mapped(&NAMES, &call.name);
                     write_call(call, &name, !quirks.has(Quirk::NoCallIds), sign, out);
                 }
-                (PartKind::ToolResult(result), Some((_, name))) => {
-                    write_result(result, &names.mapped(&NAMES, name), quirks, out);
-                }
-                (part, _) => write_part(part, out),
+                part => write_part(part, out),
             }
         }
         end(out);
-        if self.speaker == Speaker::Tools && !quirks.has(Quirk::ThinkingLevel) {
-            self.write_media_of_results(out);
+    }
+
+    /// The result of a call by its place among those of the turn before.
+    fn result_of(&self, order: usize) -> Option<&'r ToolResult<'a>> {
+        let piece = self.pieces.iter().find(|piece| piece.call == Some(order))?;
+        match piece.part {
+            PartKind::ToolResult(result) => Some(result),
+            _ => None,
         }
     }
 
@@ -255,6 +263,41 @@ impl<'r, 'a> Turn<'r, 'a> {
         media.for_each(|media| write_media(media, out));
         end(out);
     }
+}
+
+/// Appends the results of a turn's calls in their order. Google refuses more of them or fewer.
+fn write_results(
+    calls: &[&ToolCall<'_>],
+    results: Option<&Turn<'_, '_>>,
+    quirks: Quirks,
+    names: &ToolNames,
+    out: &mut Out<'_>,
+) {
+    begin("user", out);
+    for (order, call) in calls.iter().enumerate() {
+        let name = names.mapped(&NAMES, &call.name);
+        match results.and_then(|results| results.result_of(order)) {
+            Some(result) => write_result(result, &name, quirks, out),
+            None => {
+                begin_response(&call.id, &name, quirks, out);
+                out.begin_object().field("error", NO_RESULT).end_object();
+                out.end_object().end_object();
+            }
+        }
+    }
+    end(out);
+    if let Some(results) = results.filter(|_| !quirks.has(Quirk::ThinkingLevel)) {
+        results.write_media_of_results(out);
+    }
+}
+
+/// Begins the result of a call, up to the value of its `response`.
+fn begin_response(id: &Text<'_>, name: &Text<'_>, quirks: Quirks, out: &mut Out<'_>) {
+    out.begin_object().key("functionResponse").begin_object();
+    if !quirks.has(Quirk::NoCallIds) && !id.is_empty() {
+        out.key("id").text(id);
+    }
+    out.key("name").text(name).key("response");
 }
 
 /// The parts of a result that are no text, and can be sent.
@@ -311,11 +354,7 @@ pub(super) fn write_call(call: &ToolCall<'_>, name: &Text<'_>, with_id: bool, si
 }
 
 fn write_result(result: &ToolResult<'_>, name: &Text<'_>, quirks: Quirks, out: &mut Out<'_>) {
-    out.begin_object().key("functionResponse").begin_object();
-    if !quirks.has(Quirk::NoCallIds) && !result.id.is_empty() {
-        out.key("id").text(&result.id);
-    }
-    out.key("name").text(name).key("response");
+    begin_response(&result.id, name, quirks, out);
     write_response(result, out);
     if quirks.has(Quirk::ThinkingLevel) && media_of(result).next().is_some() {
         out.key("parts").begin_array();
