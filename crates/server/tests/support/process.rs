@@ -68,9 +68,9 @@ impl GatewayProcess {
         read_answer(&mut stream)
     }
 
-    /// Memory in use, in KiB.
+    /// Memory in use, in KiB; without what is mapped from files, as code is when it first runs.
     pub fn resident_kib(&self) -> u64 {
-        self.status("VmRSS:")
+        self.status("RssAnon:")
     }
 
     pub fn threads(&self) -> u64 {
