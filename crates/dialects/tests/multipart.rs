@@ -1,5 +1,7 @@
 //! Forms: what is found in them, and what is refused because two readers could read it differently.
 
+mod support;
+
 use proptest::prelude::*;
 use sluice_dialects::multipart::{Boundary, FormErrorKind, MAX_PART_HEAD_BYTES, MAX_PARTS, scan_form};
 
@@ -188,5 +190,27 @@ proptest! {
         prop_assert_eq!(found[0].expect("a model").of(&body), value.as_bytes());
         let cut = body.len().saturating_sub(cut + 2);
         prop_assert!(scan_form(&body[..cut], boundary(), &WANTED).is_err());
+    }
+
+    /// Forms that were damaged anywhere are read as a plain splitting reads them, or refused.
+    #[test]
+    fn damaged_forms_are_read_in_one_way(
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), 0_usize..12), 0..4),
+    ) {
+        const PIECES: [&str; 12] =
+            ["", "\r\n", "\n", "--b1", "\r\n--b1", "--", "\"", ";", "name=model", "\r\n\r\n", " ", "\\"];
+        let file = part("name=\"file\"; filename=\"a;b\"", "x\r\ny");
+        let mut input = format!(
+            "multipart/form-data; boundary=b1\n{}",
+            form(&[file, field("model", "m"), part("name=stream", "true")])
+        );
+        for (at, piece) in damage {
+            let at = at.index(input.len());
+            if piece % 3 == 0 {
+                input.remove(at);
+            }
+            input.insert_str(at.min(input.len()), PIECES[piece]);
+        }
+        support::fuzz_bodies::scan_form(input.as_bytes());
     }
 }
