@@ -5,17 +5,24 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     names: Vec<Cow<'static, str>>,
+    /// There were further ones.
+    more: bool,
 }
 
-/// Names listed at most; the rest is counted as one.
+/// Names listed at most: a client decides how many members it makes up, and a header has its bounds.
 const MAX_NAMES: usize = 32;
 
 impl Dropped {
     /// Notes one; further ones of the same name change nothing.
     pub fn note(&mut self, name: impl Into<Cow<'static, str>>) {
         let name = name.into();
-        if self.names.len() < MAX_NAMES && !self.names.contains(&name) {
+        if self.names.contains(&name) {
+            return;
+        }
+        if self.names.len() < MAX_NAMES {
             self.names.push(name);
+        } else {
+            self.more = true;
         }
     }
 
@@ -37,12 +44,36 @@ impl Dropped {
         self.names.iter().map(AsRef::as_ref)
     }
 
-    /// The value of the `x-sluice-dropped` header: the names with commas between them, less what a header cannot hold.
+    /// The value of the `x-sluice-dropped` header: the names with commas between them, less what a header cannot hold, and
+    /// three dots for those that are not listed.
     #[must_use]
     pub fn header_value(&self) -> String {
         let clean = |name: &str| -> String {
             name.chars().filter(|c| c.is_ascii_graphic() && *c != ',').take(64).collect()
         };
-        self.names().map(clean).collect::<Vec<_>>().join(", ")
+        let mut names: Vec<_> = self.names().map(clean).collect();
+        if self.more {
+            names.push("...".to_owned());
+        }
+        names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_listed_once_and_within_bounds() {
+        let mut dropped = Dropped::default();
+        for at in 0..40 {
+            dropped.note(format!("m{at}"));
+            dropped.note("m0");
+        }
+        let header = dropped.header_value();
+        assert!(header.starts_with("m0, m1, ") && header.ends_with("m31, ..."), "{header}");
+        let mut odd = Dropped::default();
+        odd.note("a,b\r\nx: y");
+        assert_eq!(odd.header_value(), "abx:y");
     }
 }
