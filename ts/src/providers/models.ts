@@ -1,6 +1,6 @@
 /** Models as facts: how much they take and make, what they can do, who made them, and what is special about them. */
 
-import { catalogueRow } from './catalogue.js';
+import { CATALOGUE, catalogueRow } from './catalogue.js';
 import { MODELS } from './data/models.js';
 import type { Dialect, Quirk } from './row.js';
 
@@ -40,16 +40,36 @@ const USUAL_MODELS: Partial<Record<Dialect, string>> = {
 /** What Amazon puts in front of a model's name for a group of regions. */
 const REGION_PREFIX = /^(us|eu|apac|au|jp|ca|global|us-gov)\./;
 
-/** A provider, by its name in the configuration and what it speaks. */
+/** A provider, by its name in the configuration, what it speaks, and where it is. */
 export interface ModelProvider {
   readonly name: string;
   readonly dialect: Dialect;
+  readonly baseUrl?: string | null;
+}
+
+/**
+ * The provider of the catalogue whose models these are, among those that a table has: by name, by address, and where the
+ * dialect is that of one maker, by dialect.
+ */
+export function ownerOfModels(
+  { name, dialect, baseUrl }: ModelProvider,
+  table: Readonly<Record<string, unknown>>,
+): string | undefined {
+  const atAddress = CATALOGUE.find((row) => row.baseUrl === baseUrl)?.name;
+  return [catalogueRow(name)?.name, atAddress, USUAL_MODELS[dialect]].find(
+    (candidate) => candidate !== undefined && candidate in table,
+  );
+}
+
+/** The name of a Bedrock model without the group of regions it is asked in. */
+export function withoutRegion(model: string): string {
+  return model.replace(REGION_PREFIX, '');
 }
 
 /** What is known of a model by its name at the provider. */
 export function modelFacts(provider: ModelProvider, model: string): ModelFacts | undefined {
   const models = modelsOf(provider);
-  return models.get(model) ?? models.get(model.replace(REGION_PREFIX, ''));
+  return models.get(model) ?? models.get(withoutRegion(model));
 }
 
 /** Names of the chat models that are known of a provider. */
@@ -59,10 +79,8 @@ export function chatModels(provider: ModelProvider): string[] {
 
 const read = new Map<string, ReadonlyMap<string, ModelFacts>>();
 
-function modelsOf({ name, dialect }: ModelProvider): ReadonlyMap<string, ModelFacts> {
-  const key = [catalogueRow(name)?.name, USUAL_MODELS[dialect]].find(
-    (candidate) => candidate !== undefined && candidate in MODELS,
-  );
+function modelsOf(provider: ModelProvider): ReadonlyMap<string, ModelFacts> {
+  const key = ownerOfModels(provider, MODELS);
   if (key === undefined) return new Map();
   const known = read.get(key) ?? readModels(MODELS[key] ?? '');
   read.set(key, known);

@@ -1,0 +1,24 @@
+/** Prices, and what requests cost by them. Pure: no clock, no files, no sockets; money is whole pico-USD throughout. */
+export { builtInPrice, pricedModels, priceOfGroups, readPrice } from './book.js';
+export {
+  approximateUsd,
+  BASIS_POINTS,
+  formatUsd,
+  parseFactor,
+  parseRate,
+  parseUsd,
+  PICO_USD_PER_USD,
+} from './money.js';
+export {
+  costOf,
+  countedTokens,
+  type GivenRates,
+  type Price,
+  type PriceContext,
+  SERVICE_TIERS,
+  type ServiceTier,
+  TOKEN_KINDS,
+  type TokenKind,
+  type TokenUsage,
+} from './price.js';
+export { appliedPrice, type AppliedPrice, type PriceRule, pricesVersion } from './rules.js';

@@ -1,0 +1,283 @@
+/**
+ * What requests cost at the providers' published prices, worked out by hand: tokens × USD per million tokens, term by term,
+ * and what that comes to in USD.
+ */
+import type { PriceContext, TokenUsage } from '../../src/prices/index.js';
+import { FURTHER } from './further-examples.js';
+
+/** One request. */
+export interface Example {
+  readonly provider: string;
+  readonly title: string;
+  readonly model: string;
+  readonly usage: Partial<TokenUsage>;
+  readonly context?: PriceContext;
+  /** Tokens × USD per million tokens. */
+  readonly sum: string;
+  readonly usd: string;
+}
+
+const FIRST: readonly Example[] = [
+  {
+    provider: 'openai',
+    title: 'prompt and answer',
+    model: 'gpt-4o',
+    usage: { inputTokens: 1200, outputTokens: 350 },
+    sum: '1200 × 2.50 + 350 × 10.00',
+    usd: '0.0065',
+  },
+  {
+    provider: 'openai',
+    title: 'a cached prefix, half price',
+    model: 'gpt-4o',
+    usage: { inputTokens: 2048, cachedInputTokens: 1920, outputTokens: 300 },
+    sum: '128 × 2.50 + 1920 × 1.25 + 300 × 10.00',
+    usd: '0.00572',
+  },
+  {
+    provider: 'openai',
+    title: 'a cached prefix, a tenth',
+    model: 'gpt-5',
+    usage: { inputTokens: 12_000, cachedInputTokens: 10_240, outputTokens: 800 },
+    sum: '1760 × 1.25 + 10240 × 0.125 + 800 × 10.00',
+    usd: '0.01148',
+  },
+  {
+    provider: 'openai',
+    title: 'reasoning is paid as output',
+    model: 'gpt-5',
+    usage: { inputTokens: 500, outputTokens: 4200, reasoningTokens: 3968 },
+    sum: '500 × 1.25 + 232 × 10.00 + 3968 × 10.00',
+    usd: '0.042625',
+  },
+  {
+    provider: 'openai',
+    title: 'flex',
+    model: 'gpt-5',
+    usage: { inputTokens: 12_000, cachedInputTokens: 10_240, outputTokens: 800 },
+    context: { serviceTier: 'flex' },
+    sum: '1760 × 0.625 + 10240 × 0.0625 + 800 × 5.00',
+    usd: '0.00574',
+  },
+  {
+    provider: 'openai',
+    title: 'priority',
+    model: 'gpt-5',
+    usage: { inputTokens: 12_000, cachedInputTokens: 10_240, outputTokens: 800 },
+    context: { serviceTier: 'priority' },
+    sum: '1760 × 2.50 + 10240 × 0.25 + 800 × 20.00',
+    usd: '0.02296',
+  },
+  {
+    provider: 'openai',
+    title: 'batch',
+    model: 'gpt-4o',
+    usage: { inputTokens: 10_000, outputTokens: 2000 },
+    context: { serviceTier: 'batch' },
+    sum: '10000 × 1.25 + 2000 × 5.00',
+    usd: '0.0225',
+  },
+  {
+    provider: 'openai',
+    title: 'batch of reasoning',
+    model: 'o3',
+    usage: { inputTokens: 900, outputTokens: 6000, reasoningTokens: 5500 },
+    context: { serviceTier: 'batch' },
+    sum: '900 × 1.00 + 500 × 4.00 + 5500 × 4.00',
+    usd: '0.0249',
+  },
+  {
+    provider: 'openai',
+    title: 'a small prompt of a model with a large window',
+    model: 'gpt-5.4',
+    usage: { inputTokens: 272_000, outputTokens: 100 },
+    sum: '272000 × 2.50 + 100 × 15.00',
+    usd: '0.6815',
+  },
+  {
+    provider: 'openai',
+    title: 'one token more: the whole request costs more',
+    model: 'gpt-5.4',
+    usage: { inputTokens: 272_001, outputTokens: 100 },
+    sum: '272001 × 5.00 + 100 × 22.50',
+    usd: '1.362255',
+  },
+  {
+    provider: 'openai',
+    title: 'a large prompt, mostly cached',
+    model: 'gpt-5.4',
+    usage: { inputTokens: 300_000, cachedInputTokens: 290_000, outputTokens: 1000 },
+    sum: '10000 × 5.00 + 290000 × 0.50 + 1000 × 22.50',
+    usd: '0.2175',
+  },
+  {
+    provider: 'openai',
+    title: 'processed in the EU: a tenth more',
+    model: 'gpt-4o',
+    usage: { inputTokens: 1000, outputTokens: 100 },
+    context: { region: 'eu' },
+    sum: '1000 × 2.75 + 100 × 11.00',
+    usd: '0.00385',
+  },
+  {
+    provider: 'openai',
+    title: 'sound in and out',
+    model: 'gpt-4o-audio-preview',
+    usage: { inputTokens: 520, audioInputTokens: 500, outputTokens: 340, audioOutputTokens: 300 },
+    sum: '20 × 2.50 + 500 × 40.00 + 40 × 10.00 + 300 × 80.00',
+    usd: '0.04445',
+  },
+  {
+    provider: 'openai',
+    title: 'realtime with a cached prefix',
+    model: 'gpt-realtime',
+    usage: {
+      inputTokens: 1400,
+      cachedInputTokens: 800,
+      audioInputTokens: 500,
+      outputTokens: 900,
+      audioOutputTokens: 700,
+    },
+    sum: '100 × 4.00 + 800 × 0.40 + 500 × 32.00 + 200 × 16.00 + 700 × 64.00',
+    usd: '0.06472',
+  },
+  {
+    provider: 'openai',
+    title: 'an image made from text and an image',
+    model: 'gpt-image-1',
+    usage: { inputTokens: 373, imageInputTokens: 323, outputTokens: 4160, imageOutputTokens: 4160 },
+    sum: '50 × 5.00 + 323 × 10.00 + 4160 × 40.00',
+    usd: '0.16988',
+  },
+  {
+    provider: 'openai',
+    title: 'embeddings',
+    model: 'text-embedding-3-small',
+    usage: { inputTokens: 8191 },
+    sum: '8191 × 0.02',
+    usd: '0.00016382',
+  },
+  {
+    provider: 'openai',
+    title: 'the dearest reasoning',
+    model: 'o1-pro',
+    usage: { inputTokens: 1000, outputTokens: 2500, reasoningTokens: 2000 },
+    sum: '1000 × 150.00 + 500 × 600.00 + 2000 × 600.00',
+    usd: '1.65',
+  },
+  {
+    provider: 'openai',
+    title: 'a single token',
+    model: 'gpt-4o-mini',
+    usage: { inputTokens: 1 },
+    sum: '1 × 0.15',
+    usd: '0.00000015',
+  },
+  {
+    provider: 'anthropic',
+    title: 'prompt and answer',
+    model: 'claude-sonnet-4-5',
+    usage: { inputTokens: 2095, outputTokens: 503 },
+    sum: '2095 × 3.00 + 503 × 15.00',
+    usd: '0.01383',
+  },
+  {
+    provider: 'anthropic',
+    title: 'a write for five minutes',
+    model: 'claude-sonnet-4-5',
+    usage: { inputTokens: 5021, cacheWriteTokens: 5000, outputTokens: 200 },
+    sum: '21 × 3.00 + 5000 × 3.75 + 200 × 15.00',
+    usd: '0.021813',
+  },
+  {
+    provider: 'anthropic',
+    title: 'a read from the cache',
+    model: 'claude-sonnet-4-5',
+    usage: { inputTokens: 5021, cachedInputTokens: 5000, outputTokens: 200 },
+    sum: '21 × 3.00 + 5000 × 0.30 + 200 × 15.00',
+    usd: '0.004563',
+  },
+  {
+    provider: 'anthropic',
+    title: 'a write for an hour',
+    model: 'claude-sonnet-4-5',
+    usage: { inputTokens: 5021, cacheWriteTokens: 5000, cacheWrite1hTokens: 5000, outputTokens: 200 },
+    sum: '21 × 3.00 + 5000 × 6.00 + 200 × 15.00',
+    usd: '0.033063',
+  },
+  {
+    provider: 'anthropic',
+    title: 'reads and writes of both kinds',
+    model: 'claude-opus-4-5',
+    usage: {
+      inputTokens: 24_300,
+      cachedInputTokens: 18_000,
+      cacheWriteTokens: 6000,
+      cacheWrite1hTokens: 2000,
+      outputTokens: 1500,
+    },
+    sum: '300 × 5.00 + 18000 × 0.50 + 4000 × 6.25 + 2000 × 10.00 + 1500 × 25.00',
+    usd: '0.093',
+  },
+  {
+    provider: 'anthropic',
+    title: 'just not a long context',
+    model: 'claude-sonnet-4-5',
+    usage: { inputTokens: 200_000, outputTokens: 1000 },
+    sum: '200000 × 3.00 + 1000 × 15.00',
+    usd: '0.615',
+  },
+  {
+    provider: 'anthropic',
+    title: 'long context: cached tokens count for its size',
+    model: 'claude-sonnet-4-5',
+    usage: { inputTokens: 250_000, cachedInputTokens: 240_000, outputTokens: 1000 },
+    sum: '10000 × 6.00 + 240000 × 0.60 + 1000 × 22.50',
+    usd: '0.2265',
+  },
+  {
+    provider: 'anthropic',
+    title: 'a long context written to the cache',
+    model: 'claude-sonnet-4-5',
+    usage: { inputTokens: 210_000, cacheWriteTokens: 200_000, cacheWrite1hTokens: 50_000, outputTokens: 10 },
+    sum: '10000 × 6.00 + 150000 × 7.50 + 50000 × 12.00 + 10 × 22.50',
+    usd: '1.785225',
+  },
+  {
+    provider: 'anthropic',
+    title: 'batch: half of everything, the cache too',
+    model: 'claude-haiku-4-5',
+    usage: { inputTokens: 11_000, cachedInputTokens: 8000, cacheWriteTokens: 2000, outputTokens: 600 },
+    context: { serviceTier: 'batch' },
+    sum: '1000 × 0.50 + 8000 × 0.05 + 2000 × 0.625 + 600 × 2.50',
+    usd: '0.00365',
+  },
+  {
+    provider: 'anthropic',
+    title: 'thoughts are paid as output',
+    model: 'claude-opus-4-1',
+    usage: { inputTokens: 400, outputTokens: 9000, reasoningTokens: 8000 },
+    sum: '400 × 15.00 + 1000 × 75.00 + 8000 × 75.00',
+    usd: '0.681',
+  },
+  {
+    provider: 'anthropic',
+    title: 'inference in the US: a tenth more',
+    model: 'claude-opus-4-8',
+    usage: { inputTokens: 1000, cachedInputTokens: 500, outputTokens: 100 },
+    context: { region: 'us' },
+    sum: '500 × 5.50 + 500 × 0.55 + 100 × 27.50',
+    usd: '0.005775',
+  },
+  {
+    provider: 'anthropic',
+    title: 'a write for an hour, of an older model',
+    model: 'claude-3-haiku-20240307',
+    usage: { inputTokens: 1000, cacheWriteTokens: 1000, cacheWrite1hTokens: 1000, outputTokens: 10 },
+    sum: '1000 × 0.50 + 10 × 1.25',
+    usd: '0.0005125',
+  },
+];
+
+/** All of them. */
+export const EXAMPLES: readonly Example[] = [...FIRST, ...FURTHER];
