@@ -5,6 +5,7 @@
 
 import type { CredentialSource } from '../governance/credential-source.js';
 import type { KeyDigest, KeyLimits } from '../governance/ports.js';
+import type { PriceRule } from '../prices/index.js';
 import type { Dialect, Quirk } from '../providers/row.js';
 import type { SocketAddress } from './scalars.js';
 
@@ -16,6 +17,8 @@ export interface Config {
   readonly providers: readonly ProviderConfig[];
   readonly models: readonly ModelConfig[];
   readonly keys: readonly DeclaredKey[];
+  /** Prices of the operator's own, the first that covers a model first. */
+  readonly prices: readonly PriceRule[];
   /** Limits of keys that have none of their own. */
   readonly keyDefaults: KeyLimits;
   readonly settings: DataPlaneSettings;

@@ -15,6 +15,7 @@ import { readBounds, readProcess } from './section-bounds.js';
 import { readKeys } from './section-keys.js';
 import { readListeners } from './section-listeners.js';
 import { readModels } from './section-models.js';
+import { readPrices } from './section-prices.js';
 import { providerNames, readProviders } from './section-providers.js';
 import { section, type Reading } from './section.js';
 import { validateShape } from './validate.js';
@@ -80,7 +81,8 @@ function readData(value: unknown, reading: Omit<Reading, 'raw'>): Config {
 function readSections(reading: Reading): Config {
   const { data, admin } = readListeners(reading);
   const providers = readProviders(reading);
-  const models = readModels(reading, providers, providerNames(reading, providers));
+  const known = providerNames(reading, providers);
+  const models = readModels(reading, providers, known);
   const { keys, keyDefaults } = readKeys(reading, models);
   const { workers, maxConnections, ...rest } = readProcess(reading);
   return {
@@ -89,6 +91,7 @@ function readSections(reading: Reading): Config {
     providers,
     models,
     keys,
+    prices: readPrices(reading, known),
     keyDefaults,
     settings: readBounds(reading),
     dataDir: dataDir(reading),

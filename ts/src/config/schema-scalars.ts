@@ -5,6 +5,7 @@
 
 import { Type, type TUnsafe } from 'typebox';
 import { isNamePattern, isPattern } from '../governance/name-pattern.js';
+import { parseFactor, parseRate, parseUsd } from '../prices/index.js';
 import { parseAddress, parseDuration, parseMoment, parseSize } from './scalars.js';
 
 /** Checks behind the schema's `format` keyword, by name. */
@@ -28,6 +29,9 @@ export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   'host-name': (text) => /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(text),
   sha256: (text) => /^[0-9a-f]{64}$/i.test(text),
   unlimited: (text) => text === 'unlimited',
+  rate: (text) => parseRate(text) !== null,
+  usd: (text) => parseUsd(text) !== null,
+  factor: (text) => parseFactor(text) !== null,
 };
 
 /** Words for what a place in the file holds, by the name of its format. */
@@ -49,6 +53,9 @@ export const EXPECTED = {
   'host-name': 'a host name without port, such as sluice.internal',
   sha256: 'a SHA-256 digest of 64 hexadecimal digits',
   unlimited: 'the word unlimited',
+  rate: 'USD per million tokens, from 0 to 10000 with at most 6 digits after the point, such as 0.075',
+  usd: 'USD, from 0 to 10000 with at most 12 digits after the point, such as 0.002',
+  factor: 'a factor from 0 to 100 with at most 4 digits after the point, such as 0.9',
 } as const satisfies Record<keyof typeof FORMATS, string>;
 
 /** Name of a format of a leaf. */
@@ -121,6 +128,12 @@ export function limit(maximum: number, description: string): TUnsafe<number | 'u
     description,
   };
   return Type.Unsafe<number | 'unlimited'>(leaf);
+}
+
+/** A decimal number, as a number or as text. What its digits may be, {@link FORMATS} says. */
+export function decimal(format: Format, most: number, description: string): TUnsafe<string | number> {
+  const leaf = { type: ['string', 'number'], format, minimum: 0, maximum: most };
+  return Type.Unsafe<string | number>({ ...leaf, expected: EXPECTED[format], description });
 }
 
 /** On or off. */

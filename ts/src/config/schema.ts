@@ -11,6 +11,7 @@ import {
   MAX_RATE,
 } from '../governance/virtual-key.js';
 import { DEFAULTS } from './defaults.js';
+import { PriceRule } from './schema-prices.js';
 import { Model, Provider, ProviderTimeouts } from './schema-routing.js';
 import { choice, duration, flag, integer, limit, path, plain, secret, text } from './schema-scalars.js';
 import { list, mapping, MAX_ENTRIES, named, optional } from './schema-shapes.js';
@@ -21,6 +22,8 @@ const MAX_WORKERS = 1_024;
 const MAX_CONNECTIONS = 1_000_000;
 /** Largest of the counts that the data plane keeps in 32 bits. */
 const MAX_COUNT = 4_294_967_295;
+/** Most rules for prices. */
+const MAX_PRICE_RULES = 1_000;
 /** Most days for which single requests are kept: ten years. */
 const MAX_USAGE_DAYS = 3_660;
 
@@ -293,6 +296,14 @@ export const ConfigSchema = mapping(
     limits: optional(Limits),
     timeouts: optional(Timeouts),
     translate: optional(Translate),
+    prices: optional(
+      list(
+        PriceRule,
+        MAX_PRICE_RULES,
+        'a list of at least one price',
+        'Prices of your own, before those that are built in. Of several that cover a model, the first holds.',
+      ),
+    ),
     settings: optional(Settings),
   },
   'Configuration of Sluice.',

@@ -24,6 +24,7 @@ const KINDS: Readonly<Record<keyof RawConfig, 'mapping' | 'list' | 'string' | 'n
   limits: 'mapping',
   timeouts: 'mapping',
   translate: 'mapping',
+  prices: 'list',
   settings: 'mapping',
 };
 

@@ -52,6 +52,7 @@ describe('the defaults', () => {
         }),
       ),
       keys: [],
+      prices: [],
       keyDefaults: {},
       settings: {
         maxRequestBodyBytes: 33_554_432,
