@@ -1,9 +1,10 @@
 /** One recorded request in the API's terms. */
 import { type Static, Type } from 'typebox';
 import { ERRORS, RECORD_FLAGS, ROUTES } from '../bridge/generated/record.js';
-import type { UsageRecord } from '../usage/index.js';
+import { formatUsd } from '../prices/index.js';
+import type { RecordedRequest } from '../usage/index.js';
 import type { Names } from './names.js';
-import { named, nullable, record, timestamp, toTimestamp } from './schemas.js';
+import { costUsd, named, nullable, record, timestamp, toTimestamp } from './schemas.js';
 
 const NamedId = record({ id: Type.Integer(), name: nullable(Type.String()) });
 const count = (description: string) => Type.Integer({ description });
@@ -37,6 +38,12 @@ export const UsageRequest = named(
       image_input_tokens: count('Of the prompt tokens, those of images.'),
       audio_output_tokens: count('Of the generated tokens, those of sound.'),
       image_output_tokens: count('Of the generated tokens, those of images.'),
+      cost_usd: costUsd(
+        'What it cost, in USD, as an exact decimal number; null where its model had no price.',
+      ),
+      price_version: nullable(
+        Type.String({ description: 'Version of the prices; null for a request from before there were any.' }),
+      ),
       duration_us: count('From the first byte read to the last byte written, microseconds.'),
       gateway_us: count("The gateway's own part of that, microseconds."),
       first_byte_us: count(
@@ -50,7 +57,7 @@ export const UsageRequest = named(
 );
 
 /** Puts names to a record. */
-export function requestView(one: UsageRecord, names: Names): Static<(typeof UsageRequest)['schema']> {
+export function requestView(one: RecordedRequest, names: Names): Static<(typeof UsageRequest)['schema']> {
   const has = (flag: number): boolean => (one.flags & flag) !== 0;
   return {
     id: one.requestId,
@@ -77,6 +84,8 @@ export function requestView(one: UsageRecord, names: Names): Static<(typeof Usag
     image_input_tokens: one.imageInputTokens,
     audio_output_tokens: one.audioOutputTokens,
     image_output_tokens: one.imageOutputTokens,
+    cost_usd: one.cost === null ? null : formatUsd(one.cost),
+    price_version: one.priceVersion,
     duration_us: one.durationUs,
     gateway_us: one.gatewayUs,
     first_byte_us: one.firstByteUs,

@@ -12,6 +12,13 @@ export function nullable<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()]);
 }
 
+/** An amount of money: text, since a JSON number would be rounded by many who read it. */
+export function costUsd(description: string) {
+  return nullable(
+    Type.String({ pattern: String.raw`^\d+(\.\d{1,12})?$`, description, examples: ['0.001234567'] }),
+  );
+}
+
 /** One of these words. */
 export function oneOf<const T extends readonly string[]>(words: T, options: Record<string, unknown> = {}) {
   return Type.Unsafe<T[number]>({ type: 'string', enum: words, ...options });

@@ -13,7 +13,13 @@ import type { Config, DataPlaneSettings, ModelConfig, ProviderConfig } from '../
 import { formatAddress } from '../config/scalars.js';
 import type { KeyLimits, VirtualKeyRow } from '../governance/ports.js';
 import { modelInfo, speltModels, targetFacts } from './known-models.js';
-import { configKeyLabel, providerKeyLabel, targetLabels, type LabelIds } from './labels.js';
+import {
+  configKeyLabel,
+  providerKeyLabel,
+  speltTargetLabels,
+  targetLabels,
+  type LabelIds,
+} from './labels.js';
 
 /** Everything a snapshot is made from. */
 export interface SnapshotInput {
@@ -36,8 +42,10 @@ export function compileSnapshot(input: SnapshotInput): Snapshot {
     settings: settingsOf(config.settings),
     providers: config.providers.map((provider) => providerOf(provider, input)),
     models: [
-      ...config.models.map((model) => modelOf(model, model, input)),
-      ...speltModels(config).map(({ pattern, model }) => modelOf(model, pattern, input)),
+      ...config.models.map((model) => modelOf(model, model.name, targetLabels(model), input)),
+      ...speltModels(config).map((one) =>
+        modelOf(one.model, one.pattern.name, speltTargetLabels(one), input),
+      ),
     ],
     keys: keysOf(input),
   };
@@ -122,12 +130,16 @@ function providerOf(provider: ProviderConfig, input: SnapshotInput): Provider {
  */
 const NOT_FETCHED = '{"access_key_id":"not-fetched-yet","secret_access_key":"not-fetched-yet"}';
 
-/** A model, under the ids of the one in the configuration that it is or is a part of. */
-function modelOf(model: ModelConfig, configured: ModelConfig, { config, ids }: SnapshotInput): Model {
-  const labels = targetLabels(configured);
+/** A model, under the id of the one in the configuration that it is or is a part of. */
+function modelOf(
+  model: ModelConfig,
+  configured: string,
+  labels: readonly string[],
+  { config, ids }: SnapshotInput,
+): Model {
   const info = modelInfo(model, config);
   return {
-    id: ids.id('model', configured.name),
+    id: ids.id('model', configured),
     name: model.name,
     aliases: [...model.aliases],
     ...(info !== undefined && { info }),

@@ -3,20 +3,22 @@
  * provider it is asked of.
  *
  * The name at the provider is known only for targets that spell it out. So that a pattern (`claude-*`) serves the models
- * it stands for with their own bounds and quirks, the snapshot has those that are known besides, each with the ids of
- * the pattern and its targets: to records, limits and metrics they are the pattern.
+ * it stands for with their own bounds, quirks and prices, the snapshot has those that are known besides, each with the id
+ * of the pattern: to reports and limits they are the pattern. Their targets have ids of their own, by which records tell
+ * what was asked for.
  */
 
 import type { ModelInfo, Target } from '../bridge/generated/snapshot.js';
 import type { Config, ModelConfig, ProviderConfig, TargetConfig } from '../config/config.js';
 import { covers, isPattern } from '../governance/name-pattern.js';
+import { pricedModels } from '../prices/index.js';
 import { chatModels, makerOf, modelFacts, modelQuirks, type ModelFacts } from '../providers/models.js';
 
 /** Dialects whose requests depend on the model they are for. */
 const BY_MODEL: ReadonlySet<string> = new Set(['anthropic', 'gemini', 'vertex', 'bedrock']);
 
 /** Stands for what the star of a pattern matched. */
-const STAR = '*';
+export const STAR = '*';
 
 /** What is known of a target's model at its provider; null where its name is not known. */
 export function targetFacts(
@@ -73,7 +75,7 @@ export function speltModels(config: Config): Spelt[] {
   const providers = new Map(config.providers.map((provider) => [provider.name, provider]));
   const found: Spelt[] = [];
   for (const pattern of patterns) {
-    for (const name of namesBehind(pattern, providers)) {
+    for (const name of namesBehind(pattern, providers, config)) {
       const winner = patterns.find((other) => covers(other.name, name));
       if (taken.has(name) || winner !== pattern) continue;
       taken.add(name);
@@ -89,14 +91,26 @@ function bySpecificity(a: ModelConfig, b: ModelConfig): number {
 }
 
 /** Names that clients may ask for under a pattern whose targets are known by their models. */
-function namesBehind(pattern: ModelConfig, providers: ReadonlyMap<string, ProviderConfig>): Set<string> {
+function namesBehind(
+  pattern: ModelConfig,
+  providers: ReadonlyMap<string, ProviderConfig>,
+  config: Config,
+): Set<string> {
   const names = pattern.targets.flatMap(({ provider, upstreamModel }) => {
     const at = providers.get(provider);
-    if (at === undefined || !BY_MODEL.has(at.dialect)) return [];
-    if (upstreamModel === null) return chatModels(at).filter((name) => covers(pattern.name, name));
-    return upstreamModel === STAR ? chatModels(at).map((name) => pattern.name.replace(STAR, () => name)) : [];
+    if (at === undefined) return [];
+    const known = knownNames(at, config);
+    if (upstreamModel === null) return known.filter((name) => covers(pattern.name, name));
+    return upstreamModel === STAR ? known.map((name) => pattern.name.replace(STAR, () => name)) : [];
   });
   return new Set(names);
+}
+
+/** Models of a provider that are more than a name: those with facts that requests depend on, and those with a price. */
+function knownNames(provider: ProviderConfig, { prices }: Config): string[] {
+  const ruled = prices.filter((rule) => !isPattern(rule.model) && covers(rule.provider, provider.name));
+  const facts = BY_MODEL.has(provider.dialect) ? chatModels(provider) : [];
+  return [...new Set([...facts, ...pricedModels(provider), ...ruled.map(({ model }) => model)])];
 }
 
 function spelt(pattern: ModelConfig, name: string): ModelConfig {

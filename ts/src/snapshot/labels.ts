@@ -2,6 +2,7 @@
 
 import type { Config, ModelConfig, TargetConfig } from '../config/config.js';
 import type { LabelKind, LabelName } from '../governance/ports.js';
+import { speltModels, STAR, type Spelt } from './known-models.js';
 
 /** Ids by kind and name; throws for a name that was never asked for. */
 export class LabelIds {
@@ -29,9 +30,13 @@ export function labelsOf(config: Config): LabelName[] {
     { kind: 'model', name: model.name },
     ...targetLabels(model).map((name): LabelName => ({ kind: 'target', name })),
   ]);
+  const spelt = speltModels(config).flatMap((one) =>
+    speltTargetLabels(one).map((name): LabelName => ({ kind: 'target', name })),
+  );
   return [
     ...providers,
     ...models,
+    ...spelt,
     ...config.keys.map((key): LabelName => ({ kind: 'key', name: configKeyLabel(key.name) })),
   ];
 }
@@ -57,6 +62,18 @@ export function targetLabels(model: ModelConfig): string[] {
     const nth = (seen.get(label) ?? 0) + 1;
     seen.set(label, nth);
     return nth === 1 ? label : `${label} #${nth}`;
+  });
+}
+
+/**
+ * Labels of the targets of a model that a pattern stands for: those of the pattern, and the model's name at the provider
+ * where the pattern leaves it open. A record that has one tells which model was asked, and so what it costs.
+ */
+export function speltTargetLabels({ pattern, model }: Spelt): string[] {
+  return targetLabels(pattern).map((label, at) => {
+    const { upstreamModel } = pattern.targets[at] ?? { upstreamModel: null };
+    const isOpen = upstreamModel === null || upstreamModel === STAR;
+    return isOpen ? `${label} (${model.targets[at]?.upstreamModel})` : label;
   });
 }
 

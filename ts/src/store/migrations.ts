@@ -128,12 +128,28 @@ const TOKENS_BY_KIND = ['usage_rollup', 'usage_rollup_hour']
   )
   .join('\n');
 
+/**
+ * What requests cost. A sum is kept as whole millionths of a USD and, apart from them, the sum of the rests below, in
+ * pico-USD: as one number it would not fit beyond nine million USD. What was booked before has no price.
+ */
+const COSTS = [
+  'alter table usage_segment add column costs blob;',
+  'alter table usage_segment add column price_version text;',
+  ...['usage_rollup', 'usage_rollup_hour'].flatMap((table) => [
+    `alter table ${table} add column unpriced integer not null default 0;`,
+    `alter table ${table} add column cost_microusd integer not null default 0;`,
+    `alter table ${table} add column cost_rest_picousd integer not null default 0;`,
+    `update ${table} set unpriced = requests;`,
+  ]),
+].join('\n');
+
 /** One step; its version is its place in the list, from 1. Never edited once released, only appended to. */
 export const MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [
   { name: 'labels, virtual keys and facts', sql: GOVERNANCE },
   { name: 'usage segments and rollups', sql: USAGE },
   { name: 'rollups by hour', sql: USAGE_BY_HOUR },
   { name: 'tokens by kind', sql: TOKENS_BY_KIND },
+  { name: 'costs', sql: COSTS },
 ];
 
 /** The database cannot be used by this version of the program. */

@@ -20,8 +20,20 @@ interface Range {
   readonly to: number;
 }
 
-/** What the query answers, one row per group and interval. */
-export type ReportRow = Record<Dimension | RollupSum, number> & { readonly bucket?: number };
+/** A sum of costs: whole millionths of a USD, and the sum of what lies below them, in pico-USD. */
+export const COST_COLUMNS = ['cost_microusd', 'cost_rest_picousd'] as const;
+type CostColumn = (typeof COST_COLUMNS)[number];
+
+const PICO_PER_MICRO = 1_000_000n;
+
+/** The two columns of a cost in pico-USD. */
+export function costColumns(cost: bigint): [microusd: number, restPicousd: number] {
+  return [Number(cost / PICO_PER_MICRO), Number(cost % PICO_PER_MICRO)];
+}
+
+/** What the query answers, one row per group and interval. Costs come as text, since they may not fit a number. */
+export type ReportRow = Record<Dimension | RollupSum, number> &
+  Record<CostColumn, string> & { readonly bucket?: number };
 
 /** The query of a report. */
 export function reportQuery(db: Kysely<Schema>, query: RollupQuery) {
@@ -30,6 +42,7 @@ export function reportQuery(db: Kysely<Schema>, query: RollupQuery) {
     .selectFrom(rowsOf(db, query).as('rollup'))
     .select(query.groupBy)
     .select((of) => ROLLUP_SUMS.map((sum) => of.fn.coalesce(of.fn.sum<number>(sum), sql<number>`0`).as(sum)))
+    .select((of) => COST_COLUMNS.map((column) => sql<string>`cast(${of.fn.sum(column)} as text)`.as(column)))
     .limit(query.limit)
     .offset(query.offset);
   if (bucket) select = select.select(bucket.as('bucket')).groupBy('bucket').orderBy('bucket');
@@ -43,7 +56,8 @@ export function reportRow(row: ReportRow, groupBy: readonly Dimension[]): Rollup
   if (row.requests === 0) return null;
   const group = Object.fromEntries(groupBy.map((dimension) => [dimension, row[dimension]]));
   const sums = Object.fromEntries(ROLLUP_SUMS.map((sum) => [sum, row[sum]])) as Record<RollupSum, number>;
-  return { minute: row.bucket ?? null, group, sums };
+  const cost = BigInt(row.cost_microusd) * PICO_PER_MICRO + BigInt(row.cost_rest_picousd);
+  return { minute: row.bucket ?? null, group, sums, cost };
 }
 
 /** Whole hours of a range, and what lies before and after them; empty ranges where there are none. */
@@ -71,7 +85,7 @@ function rowsOf(db: Kysely<Schema>, query: RollupQuery) {
 function rows(db: Kysely<Schema>, table: RollupTableName, range: Range, filter: RollupQuery['filter']) {
   return db
     .selectFrom(table)
-    .select([...ROLLUP_KEYS, ...ROLLUP_SUMS])
+    .select([...ROLLUP_KEYS, ...ROLLUP_SUMS, ...COST_COLUMNS])
     .where('minute', '>=', range.from)
     .where('minute', '<', range.to)
     .where((of) => of.and(conditions(of, filter)));

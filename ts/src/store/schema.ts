@@ -55,6 +55,9 @@ export interface UsageSegmentTable {
   last_ms: number;
   count: number;
   records: Uint8Array;
+  /** Pico-USD of each record, 8 bytes little-endian; -1 without a price. */
+  costs: Uint8Array | null;
+  price_version: string | null;
 }
 
 /** Sums per minute (or hour), key, model, provider, route and status class. */
@@ -80,6 +83,9 @@ export interface UsageRollupTable {
   errors: number;
   aborted: number;
   estimated: number;
+  unpriced: number;
+  cost_microusd: number;
+  cost_rest_picousd: number;
   duration_us: number;
   gateway_us: number;
 }

@@ -13,9 +13,17 @@ import type {
   UsageLedger,
 } from '../usage/ports.js';
 import { widened } from '../usage/record.js';
+import { costBytes, costsFromBytes } from '../usage/costs.js';
 import { ROLLUP_KEYS, ROLLUP_SUMS, type RollupTable } from '../usage/rollup-table.js';
 import type { Reader } from './reader.js';
-import { MINUTES_PER_HOUR, reportQuery, type ReportRow, reportRow } from './report.js';
+import {
+  COST_COLUMNS,
+  costColumns,
+  MINUTES_PER_HOUR,
+  reportQuery,
+  type ReportRow,
+  reportRow,
+} from './report.js';
 import type { Schema } from './schema.js';
 import type { SqliteConnection, SqlStatement, SqlValue } from './sqlite.js';
 
@@ -25,15 +33,16 @@ import type { SqliteConnection, SqlStatement, SqlValue } from './sqlite.js';
  */
 export const MAX_SEGMENT_SPAN_MS = 3_600_000;
 
-const INSERT_SEGMENT = `insert into usage_segment (boot, sequence, first_ms, last_ms, count, records)
-  values (?, ?, ?, ?, ?, ?) on conflict (boot, sequence) do nothing`;
+const INSERT_SEGMENT = `insert into usage_segment (boot, sequence, first_ms, last_ms, count, records, costs, price_version)
+  values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (boot, sequence) do nothing`;
 
 const ADVANCE_BOOT = 'update usage_boot set rolled_sequence = ? where id = ? and rolled_sequence = ?';
 
 /** Adds sums to a table that has the rollups' columns; in both tables `minute` is the first of the interval. */
 function addRollup(table: 'usage_rollup' | 'usage_rollup_hour'): string {
-  const columns: readonly string[] = [...ROLLUP_KEYS, ...ROLLUP_SUMS];
-  const sums = ROLLUP_SUMS.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ');
+  const summed: readonly string[] = [...ROLLUP_SUMS, ...COST_COLUMNS];
+  const columns: readonly string[] = [...ROLLUP_KEYS, ...summed];
+  const sums = summed.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ');
   return `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})
     on conflict (${ROLLUP_KEYS.join(', ')}) do update set ${sums}`;
 }
@@ -91,9 +100,10 @@ export class SqliteUsageLedger implements UsageLedger {
       if (this.statement(ADVANCE_BOOT).run([to, bootId, from]) !== 1) return false;
       const addMinute = this.statement(addRollup('usage_rollup'));
       const addHour = this.statement(addRollup('usage_rollup_hour'));
-      rollups.forEach(([minute = 0, ...key], sums) => {
-        addMinute.run([minute, ...key, ...sums]);
-        addHour.run([minute - (minute % MINUTES_PER_HOUR), ...key, ...sums]);
+      rollups.forEach(([minute = 0, ...key], sums, cost) => {
+        const values = [...key, ...sums, ...costColumns(cost)];
+        addMinute.run([minute, ...values]);
+        addHour.run([minute - (minute % MINUTES_PER_HOUR), ...values]);
       });
       return true;
     });
@@ -161,11 +171,16 @@ export class SqliteUsageLedger implements UsageLedger {
   }
 }
 
-function segmentValues(segment: NewSegment): [number, number, number, number, Uint8Array] {
-  const { records } = segment;
+function segmentValues(segment: NewSegment): SqlValue[] {
+  const { records, costs, priceVersion } = segment;
   const first = Math.max(segment.firstMs, segment.lastMs - MAX_SEGMENT_SPAN_MS);
-  const bytes = Buffer.from(records.buffer, records.byteOffset, records.byteLength);
-  return [segment.sequence, first, segment.lastMs, segment.count, bytes];
+  const { sequence, lastMs, count } = segment;
+  return [sequence, first, lastMs, count, blob(records), costs && blob(costBytes(costs)), priceVersion];
+}
+
+/** The bytes as libsql takes them. */
+function blob(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function boot(row: { id: number; rolled_sequence: number }): Boot {
@@ -179,9 +194,16 @@ function segment(row: {
   last_ms: number;
   count: number;
   records: Uint8Array | ArrayBuffer;
+  costs: Uint8Array | ArrayBuffer | null;
+  price_version: string | null;
 }): StoredSegment {
   const { id, sequence, count } = row;
-  const stored = new Uint8Array(row.records instanceof Uint8Array ? row.records.buffer : row.records);
-  const records = widened(stored, count);
-  return { id, sequence, firstMs: row.first_ms, lastMs: row.last_ms, count, records };
+  const records = widened(bytesOf(row.records), count);
+  const costs = row.costs === null ? null : costsFromBytes(bytesOf(row.costs));
+  const { first_ms: firstMs, last_ms: lastMs, price_version: priceVersion } = row;
+  return { id, sequence, firstMs, lastMs, count, records, costs, priceVersion };
+}
+
+function bytesOf(blob: Uint8Array | ArrayBuffer): Uint8Array {
+  return new Uint8Array(blob instanceof Uint8Array ? blob.buffer : blob);
 }

@@ -4,7 +4,8 @@
  */
 import { LATENCY_BOUNDS_US } from '../bridge/generated/record.js';
 import type { Histogram, Stats, TargetStats, WorkerStats } from '../bridge/generated/snapshot.js';
-import { type RecorderCounters, STATUS_CLASSES } from '../usage/index.js';
+import { approximateUsd } from '../prices/index.js';
+import { type ModelCost, type RecorderCounters, STATUS_CLASSES } from '../usage/index.js';
 
 /** Values of the labels of one series. */
 export type Labels = Readonly<Record<string, string>>;
@@ -43,6 +44,7 @@ export interface MetricDefinition {
 }
 
 const MICROSECONDS_PER_SECOND = 1_000_000;
+const COST_LABELS = ['provider', 'model'] as const;
 const TARGET_LABELS = ['provider', 'model', 'target'] as const;
 
 /** All of them, in the order of the page. */
@@ -125,6 +127,22 @@ export const METRICS: readonly MetricDefinition[] = [
     labels: [...TARGET_LABELS, 'kind'],
     samples: ({ stats, names }) =>
       stats.targets.flatMap((target) => byField(target.tokens, 'kind', targetLabels(target, names))),
+  },
+  {
+    name: 'sluice_cost_usd_total',
+    type: 'counter',
+    help: 'What requests cost, in USD; the only place where money is a floating-point number. Reports have it exactly.',
+    labels: COST_LABELS,
+    samples: ({ recorder, names }) =>
+      costs(recorder).map((sum) => ({ labels: costLabels(sum, names), value: approximateUsd(sum.cost) })),
+  },
+  {
+    name: 'sluice_unpriced_requests_total',
+    type: 'counter',
+    help: 'Requests whose model has no price; they are not in sluice_cost_usd_total.',
+    labels: COST_LABELS,
+    samples: ({ recorder, names }) =>
+      costs(recorder).map((sum) => ({ labels: costLabels(sum, names), value: sum.unpriced })),
   },
   perTarget(
     'sluice_upstream_first_byte_seconds',
@@ -250,6 +268,21 @@ function targetLabels(target: TargetStats, names: MetricNames): Labels {
     model: names.model(target.model_id),
     target: names.target(target.target_id),
   };
+}
+
+/** Sums per provider and model, added up before they become floating-point numbers. */
+function costs({ costs: byTarget }: RecorderCounters): readonly ModelCost[] {
+  const sums = new Map<string, ModelCost>();
+  for (const { providerId, modelId, cost, unpriced } of byTarget) {
+    const key = `${providerId}/${modelId}`;
+    const sum = sums.get(key) ?? { providerId, modelId, cost: 0n, unpriced: 0 };
+    sums.set(key, { providerId, modelId, cost: sum.cost + cost, unpriced: sum.unpriced + unpriced });
+  }
+  return [...sums.values()];
+}
+
+function costLabels({ providerId, modelId }: ModelCost, names: MetricNames): Labels {
+  return { provider: names.provider(providerId), model: names.model(modelId) };
 }
 
 function byField(fields: object, label: string, labels: Labels): Sample[] {

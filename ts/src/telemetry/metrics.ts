@@ -14,6 +14,9 @@ import {
 /** Resolution of the event-loop lag; each step wakes the process, so it is coarser than the default. */
 const EVENT_LOOP_PRECISION_MS = 50;
 
+/** End of the label of a target that belongs to a model a pattern stands for: the model's name at the provider. */
+const OF_PATTERN = / \(\S+\)$/;
+
 /** What the page is made from. */
 export interface MetricsSources {
   readonly stats: () => Stats;
@@ -45,10 +48,11 @@ export class Metrics {
   /** The page as text. All metrics of one page come from one reading, so they fit together. */
   async render(): Promise<string> {
     const stats = this.sources.stats();
-    await this.names.learn(stats);
+    const recorder = this.sources.recorder();
+    await this.names.learn(stats, recorder);
     this.reading = {
-      stats,
-      recorder: this.sources.recorder(),
+      stats: { ...stats, targets: stats.targets.filter((target) => this.names.isShown(target)) },
+      recorder,
       names: this.names,
       version: this.sources.version,
     };
@@ -87,13 +91,14 @@ class CachedNames implements MetricNames {
 
   constructor(private readonly labels: () => Promise<readonly Label[]>) {}
 
-  async learn(stats: Stats): Promise<void> {
+  async learn(stats: Stats, { costs }: RecorderCounters): Promise<void> {
     const targets = stats.targets.flatMap(({ target_id, provider_id, model_id }) => [
       target_id,
       provider_id,
       model_id,
     ]);
-    const ids = [...targets, ...stats.pools.map(({ provider_id }) => provider_id)];
+    const spent = costs.flatMap(({ providerId, modelId }) => [providerId, modelId]);
+    const ids = [...targets, ...spent, ...stats.pools.map(({ provider_id }) => provider_id)];
     if (ids.every((id) => id === NONE || this.known.has(id))) return;
     this.known = new Map((await this.labels()).map(({ id, kind, name }) => [id, { kind, name }]));
   }
@@ -106,8 +111,14 @@ class CachedNames implements MetricNames {
     return this.name('model', id);
   }
 
+  /** Of a model that a pattern stands for, the target of the pattern: hundreds of them would be too many series. */
   target(id: number): string {
-    return this.name('target', id);
+    return this.name('target', id).replace(OF_PATTERN, '');
+  }
+
+  /** Targets of models that a pattern stands for are left out until they are used. */
+  isShown({ target_id: id, attempts }: Stats['targets'][number]): boolean {
+    return !OF_PATTERN.test(this.name('target', id)) || Object.values(attempts).some((count) => count > 0);
   }
 
   private name(kind: LabelKind, id: number): string {

@@ -11,6 +11,10 @@ export interface NewSegment {
   readonly lastMs: number;
   readonly count: number;
   readonly records: Uint8Array;
+  /** What each of them cost, in pico-USD; null in a batch from before there were prices. */
+  readonly costs: BigInt64Array | null;
+  /** Version of the prices; null likewise. */
+  readonly priceVersion: string | null;
 }
 
 /** A stored batch. */
@@ -50,6 +54,8 @@ export interface RollupRow {
   readonly minute: number | null;
   readonly group: Partial<Record<Dimension, number>>;
   readonly sums: Record<RollupSum, number>;
+  /** Pico-USD, without the requests that have no price. */
+  readonly cost: bigint;
 }
 
 /** Where a listing of segments goes on: everything finished before this place, newest first. */

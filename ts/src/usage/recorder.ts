@@ -11,6 +11,7 @@
  * their detail and are counted; their sums stay in memory and are written when it recovers. What was drained and not
  * yet written is lost if the process is killed: at most one interval in good health.
  */
+import { CostMeter, type ModelCost, type Prices } from './costs.js';
 import type { Boot, NewSegment, UsageLedger } from './ports.js';
 import { recordCount, recordWords } from './record.js';
 import { RollupTable } from './rollup-table.js';
@@ -65,12 +66,16 @@ export interface RecorderCounters {
   readonly writeFailures: number;
   /** Bytes of records waiting to be written. */
   readonly pendingBytes: number;
+  /** What was spent, and on what. */
+  readonly costs: readonly ModelCost[];
 }
 
 /** What a recorder works with. */
 export interface RecorderOptions {
   readonly source: RecordSource;
   readonly ledger: UsageLedger;
+  /** What requests cost, as of now. */
+  readonly prices: () => Prices;
   /** Unique per run of the gateway. */
   readonly bootId: string;
   /** Segments are deleted when their records finished longer ago than this. */
@@ -86,6 +91,7 @@ export interface RecorderOptions {
 /** The recorder. */
 export class UsageRecorder {
   private readonly rollups = new RollupTable();
+  private readonly meter: CostMeter;
   private pending: NewSegment[] = [];
   private pendingBytes = 0;
   private sequence: number;
@@ -105,6 +111,7 @@ export class UsageRecorder {
     private boot: Boot,
   ) {
     this.sequence = boot.rolledSequence;
+    this.meter = new CostMeter(options.prices);
     this.rollupsDueAt = options.now() + ROLLUP_INTERVAL_MS;
   }
 
@@ -152,7 +159,8 @@ export class UsageRecorder {
 
   counters(): RecorderCounters {
     const { records, detailDropped, writeFailures, pendingBytes } = this;
-    return { records, detailDropped, writeFailures, pendingBytes, unattributed: this.rollups.unattributed };
+    const { unattributed } = this.rollups;
+    return { records, detailDropped, writeFailures, pendingBytes, unattributed, costs: this.meter.sums() };
   }
 
   private exclusive(work: () => Promise<void>): Promise<void> {
@@ -180,9 +188,11 @@ export class UsageRecorder {
   }
 
   private accept(records: Uint8Array, count: number): void {
-    const span = this.rollups.add(recordWords(records), count);
+    const words = recordWords(records);
+    const { costs, version } = this.meter.costsOf(words, count);
+    const span = this.rollups.add(words, count, costs);
     this.sequence += 1;
-    this.pending.push({ sequence: this.sequence, ...span, count, records });
+    this.pending.push({ sequence: this.sequence, ...span, count, records, costs, priceVersion: version });
     this.pendingBytes += records.byteLength;
     this.records += count;
     while (this.pendingBytes > MAX_PENDING_BYTES) this.dropOldestDetail();
@@ -261,7 +271,7 @@ async function replay(ledger: UsageLedger, boot: Boot): Promise<Boot> {
     const segments = await ledger.segmentsAfter(boot.id, at, REPLAY_SEGMENTS);
     const last = segments.at(-1);
     if (!last) return { id: boot.id, rolledSequence: at };
-    for (const { records, count } of segments) table.add(recordWords(records), count);
+    for (const { records, count, costs } of segments) table.add(recordWords(records), count, costs);
     if (!(await ledger.addRollups(boot.id, at, last.sequence, table))) {
       throw new Error('another process is adding the usage of the same run; it will be tried again');
     }

@@ -6,6 +6,7 @@
  * on where it stopped.
  */
 import { RECORD_FIELDS } from '../bridge/generated/record.js';
+import { UNPRICED } from './costs.js';
 import type { SegmentPlace, StoredSegment, UsageLedger } from './ports.js';
 import { decodeRecord, finishedAtMs, RECORD_WORDS, recordWords, type UsageRecord } from './record.js';
 
@@ -42,16 +43,24 @@ export interface RequestQuery {
   readonly cursor?: RequestCursor;
 }
 
+/** A record, and what it cost. */
+export interface RecordedRequest extends UsageRecord {
+  /** Pico-USD; null where there was no price. */
+  readonly cost: bigint | null;
+  /** Version of the prices; null in a record from before there were any. */
+  readonly priceVersion: string | null;
+}
+
 /** One page. */
 export interface RequestPage {
-  readonly requests: readonly UsageRecord[];
+  readonly requests: readonly RecordedRequest[];
   /** Null where nothing is left. */
   readonly next: RequestCursor | null;
 }
 
 /** Reads one page. */
 export async function listRequests(ledger: UsageLedger, query: RequestQuery): Promise<RequestPage> {
-  const requests: UsageRecord[] = [];
+  const requests: RecordedRequest[] = [];
   let at = query.cursor ?? null;
   for (let scanned = 0; scanned < MAX_SCANNED_RECORDS;) {
     const segments = await nextSegments(ledger, query, at);
@@ -59,7 +68,7 @@ export async function listRequests(ledger: UsageLedger, query: RequestQuery): Pr
       const skip = at?.id === segment.id ? at.skip : 0;
       const found = matching(segment, query);
       const taken = found.slice(skip, skip + query.limit - requests.length);
-      for (const index of taken) requests.push(decodeRecord(segment.records, index));
+      for (const index of taken) requests.push(recorded(segment, index));
       at = place(segment, skip + taken.length);
       if (requests.length === query.limit) return { requests, next: at };
       scanned += segment.count;
@@ -67,6 +76,11 @@ export async function listRequests(ledger: UsageLedger, query: RequestQuery): Pr
     if (segments.length < SEGMENTS_PER_QUERY) return { requests, next: null };
   }
   return { requests, next: at };
+}
+
+function recorded({ records, costs, priceVersion }: StoredSegment, index: number): RecordedRequest {
+  const cost = costs?.[index] ?? UNPRICED;
+  return { ...decodeRecord(records, index), cost: cost === UNPRICED ? null : cost, priceVersion };
 }
 
 /** The text form of a cursor; opaque to clients. */

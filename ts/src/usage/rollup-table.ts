@@ -3,9 +3,10 @@
  *
  * This runs once per request of the gateway, so it is an open-addressing hash table over typed arrays: nothing is
  * allocated per record, where a `Map` with a composed string or object key costs several times the whole budget.
- * Counts are float64, exact up to 2^53.
+ * Counts are float64, exact up to 2^53. Costs are bigints, exact without bound.
  */
 import { RECORD_FIELDS, RECORD_FLAGS } from '../bridge/generated/record.js';
+import { UNPRICED } from './costs.js';
 import { finishedAtMs, RECORD_WORDS, statusClass } from './record.js';
 
 /** What the sums are kept by, in the order of the stored columns. */
@@ -27,6 +28,7 @@ export const ROLLUP_SUMS = [
   'errors',
   'aborted',
   'estimated',
+  'unpriced',
   'duration_us',
   'gateway_us',
 ] as const;
@@ -40,6 +42,7 @@ export const MAX_ROLLUP_ENTRIES = 262_144;
 const INITIAL_ENTRIES = 1_024;
 const KEY_WORDS = 5;
 const SUM_COLUMNS = ROLLUP_SUMS.length;
+const UNPRICED_COLUMN = ROLLUP_SUMS.indexOf('unpriced');
 const MS_PER_MINUTE = 60_000;
 
 const word = (field: keyof typeof RECORD_FIELDS): number => RECORD_FIELDS[field].offset / 4;
@@ -72,6 +75,8 @@ export interface TimeSpan {
 export class RollupTable {
   private keys = new Uint32Array(INITIAL_ENTRIES * KEY_WORDS);
   private sums = new Float64Array(INITIAL_ENTRIES * SUM_COLUMNS);
+  /** Pico-USD by entry. */
+  private costs: bigint[] = [];
   /** Entry number plus one by hash; twice as many slots as entries. */
   private slots = new Int32Array(INITIAL_ENTRIES * 2);
   private entries = 0;
@@ -86,19 +91,19 @@ export class RollupTable {
     return this.entries;
   }
 
-  /** Adds `count` records, and tells when they finished. */
-  add(words: Uint32Array, count: number): TimeSpan {
+  /** Adds `count` records with what they cost (null where that is not known), and tells when they finished. */
+  add(words: Uint32Array, count: number, costs: BigInt64Array | null): TimeSpan {
     const span = { firstMs: Number.MAX_SAFE_INTEGER, lastMs: 0 };
     for (let index = 0, at = 0; index < count; index += 1, at += RECORD_WORDS) {
-      const finished = this.addRecord(words, at);
+      const finished = this.addRecord(words, at, costs === null ? UNPRICED : (costs[index] ?? UNPRICED));
       if (finished < span.firstMs) span.firstMs = finished;
       if (finished > span.lastMs) span.lastMs = finished;
     }
     return span;
   }
 
-  /** Calls `visit` with the key columns and the sums of every entry, in arrays that are used again. */
-  forEach(visit: (key: readonly number[], sums: readonly number[]) => void): void {
+  /** Calls `visit` with the key columns, the sums and the cost of every entry, in arrays that are used again. */
+  forEach(visit: (key: readonly number[], sums: readonly number[], cost: bigint) => void): void {
     const key = new Array<number>(ROLLUP_KEYS.length).fill(0);
     const sums = new Array<number>(SUM_COLUMNS).fill(0);
     for (let entry = 0; entry < this.entries; entry += 1) {
@@ -109,7 +114,7 @@ export class RollupTable {
       key[KEY_WORDS] = routeAndClass & 0xff;
       for (let column = 0; column < SUM_COLUMNS; column += 1)
         sums[column] = this.sums[entry * SUM_COLUMNS + column] ?? 0;
-      visit(key, sums);
+      visit(key, sums, this.costs[entry] ?? 0n);
     }
   }
 
@@ -117,11 +122,12 @@ export class RollupTable {
   clear(): void {
     this.slots.fill(0);
     this.sums.fill(0, 0, this.entries * SUM_COLUMNS);
+    this.costs = [];
     this.entries = 0;
     this.lastEntry = -1;
   }
 
-  private addRecord(words: Uint32Array, at: number): number {
+  private addRecord(words: Uint32Array, at: number, cost: bigint): number {
     const finished = finishedAtMs(words, at);
     const packed = words[at + STATUS_ROUTE_FLAGS]!;
     const routeAndClass = (((packed >>> 16) & 0xff) << 8) | statusClass(packed & 0xffff);
@@ -133,7 +139,10 @@ export class RollupTable {
       words[at + PROVIDER]!,
       routeAndClass,
     );
-    this.sumInto(entry * SUM_COLUMNS, words, at, packed >>> 24);
+    const to = entry * SUM_COLUMNS;
+    this.sumInto(to, words, at, packed >>> 24);
+    if (cost === UNPRICED) this.sums[to + UNPRICED_COLUMN]! += 1;
+    else if (cost !== 0n) this.costs[entry]! += cost;
     return finished;
   }
 
@@ -153,8 +162,8 @@ export class RollupTable {
     if ((words[at + ERROR]! & 0xff) !== 0) sums[to + 11]! += 1;
     if ((flags & RECORD_FLAGS.client_aborted) !== 0) sums[to + 12]! += 1;
     if ((flags & RECORD_FLAGS.estimated) !== 0) sums[to + 13]! += 1;
-    sums[to + 14]! += words[at + DURATION]!;
-    sums[to + 15]! += words[at + GATEWAY]!;
+    sums[to + 15]! += words[at + DURATION]!;
+    sums[to + 16]! += words[at + GATEWAY]!;
   }
 
   /** Consecutive records are often alike, so the entry of the one before is tried first. */
@@ -217,6 +226,7 @@ export class RollupTable {
     }
     const entry = this.entries;
     this.entries += 1;
+    this.costs[entry] = 0n;
     this.slots[slot] = entry + 1;
     this.keys.set([minute, key, model, provider, routeAndClass], entry * KEY_WORDS);
     if (this.entries * 2 >= this.slots.length) this.grow();

@@ -153,7 +153,14 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
       flush: async () => {
         self.flushes += 1;
       },
-      counters: () => ({ records: 5, detailDropped: 1, unattributed: 0, writeFailures: 2, pendingBytes: 96 }),
+      counters: () => ({
+        records: 5,
+        detailDropped: 1,
+        unattributed: 0,
+        writeFailures: 2,
+        pendingBytes: 96,
+        costs: [],
+      }),
     },
     config: standIn(() => self.config),
     dataPlane: { stats: () => stats },

@@ -39,13 +39,15 @@ beforeEach(async () => {
 afterAll(() => h.close());
 
 /** Stores records the way the recorder does. */
-async function store(rows: readonly RecordFields[]): Promise<void> {
+async function store(rows: readonly RecordFields[], costs: BigInt64Array | null = null): Promise<void> {
   sequence += 1;
   const boot = await h.store.usage.openBoot(`boot-${sequence}`);
   const bytes = records(rows);
   const table = new RollupTable();
-  const span = table.add(recordWords(bytes), recordCount(bytes));
-  await h.store.usage.writeSegments(boot.id, [{ sequence: 1, ...span, count: rows.length, records: bytes }]);
+  const span = table.add(recordWords(bytes), recordCount(bytes), costs);
+  await h.store.usage.writeSegments(boot.id, [
+    { sequence: 1, ...span, count: rows.length, records: bytes, costs, priceVersion: costs && 'v' },
+  ]);
   await h.store.usage.addRollups(boot.id, 0, 1, table);
 }
 
@@ -98,9 +100,26 @@ describe('a report', () => {
         errors: 1,
         aborted: 1,
         estimated: 1,
+        unpriced: 2,
         duration_us: 0,
         gateway_us: 80,
+        cost_usd: null,
       },
+    ]);
+  });
+
+  it('sums costs exactly, and says where there was no price', async () => {
+    const beyondNumbers = 9_007_199_254_740_993n; // a double would make it even
+    const claude = { model_id: ids.claude, provider_id: ids.other };
+    await store(
+      [at(NOW - HOUR), at(NOW - HOUR), at(NOW - HOUR), at(NOW - HOUR, claude)],
+      BigInt64Array.of(beyondNumbers, 1n, -1n, -1n),
+    );
+    await store([at(NOW - HOUR)], BigInt64Array.of(2n ** 63n - 1n));
+    const { rows } = await report('group_by=model');
+    expect(rows).toMatchObject([
+      { model: { id: ids.gpt }, cost_usd: '9232379.236109516801', unpriced: 1 },
+      { model: { id: ids.claude }, cost_usd: null, unpriced: 1 },
     ]);
   });
 

@@ -220,11 +220,14 @@ describe('the models of the catalogue', () => {
     expect(models[2]).not.toHaveProperty('info');
   });
 
-  it('are spelt out under a pattern, with its ids, unless an exact name has them', () => {
+  it('are spelt out under a pattern, with its id and targets of their own, unless an exact name has them', () => {
     const text = `
       providers: { anthropic: , openai: }
       models: { "claude-*": anthropic, "a/*": anthropic/*, "gpt-*": openai, claude-opus-4-6: openai/gpt-5 }`;
-    const { models } = compile(configOf(text, variables));
+    const config = configOf(text, variables);
+    const ids = new Ids();
+    const { models } = compile(config, [], ids);
+    const labelled = (label: string) => ids.of(config).id('target', label);
     const named = (name: string) => models.filter((model) => model.name === name);
     const [claude] = named('claude-*');
     expect(named('claude-opus-4-8')).toEqual([
@@ -236,6 +239,7 @@ describe('the models of the catalogue', () => {
         targets: [
           {
             ...claude?.targets[0],
+            id: labelled('claude-* -> anthropic (claude-opus-4-8)'),
             upstream_model: 'claude-opus-4-8',
             quirks: ['adaptive_thinking'],
             max_output_tokens: 128_000,
@@ -248,7 +252,10 @@ describe('the models of the catalogue', () => {
       targets: [{ upstream_model: 'claude-haiku-4-5', max_output_tokens: 64_000 }],
     });
     expect(named('claude-opus-4-6').map(({ targets }) => targets[0]?.upstream_model)).toEqual(['gpt-5']);
-    expect(models.some(({ name }) => name.startsWith('gpt-') && name !== 'gpt-*')).toBe(false);
+    expect(named('gpt-5')[0]?.targets).toMatchObject([
+      { id: labelled('gpt-* -> openai (gpt-5)'), upstream_model: 'gpt-5' },
+    ]);
+    expect(named('claude-opus-4-6')[0]?.targets[0]?.id).toBe(labelled('claude-opus-4-6 -> openai/gpt-5'));
     expect(new Set(models.map(({ name }) => name)).size).toBe(models.length);
   });
 

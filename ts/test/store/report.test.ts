@@ -32,7 +32,7 @@ beforeAll(async () => {
       key_id: key,
     }));
     const table = new RollupTable();
-    table.add(recordWords(records(rows)), requests);
+    table.add(recordWords(records(rows)), requests, null);
     await store.usage.addRollups(boot.id, truth.length - 1, truth.length, table);
   }
 });

@@ -14,7 +14,14 @@ const LABELS: Label[] = [
   { id: 3, kind: 'target', name: 'gpt -> openai' },
   { id: 4, kind: 'target', name: 'gpt -> openai' },
 ];
-const recorder = { records: 5, detailDropped: 1, unattributed: 2, writeFailures: 3, pendingBytes: 96 };
+const recorder = {
+  records: 5,
+  detailDropped: 1,
+  unattributed: 2,
+  writeFailures: 3,
+  pendingBytes: 96,
+  costs: [{ providerId: 1, modelId: 2, cost: 1_234_567_890n, unpriced: 1 }],
+};
 
 function target(id: number): Stats['targets'][number] {
   return {

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openStore, type Store } from '../../src/store/index.js';
+import { readPrice } from '../../src/prices/index.js';
 import { UsageRecorder } from '../../src/usage/recorder.js';
 import { begunAt, FakeSource, OK, records, T0 } from './records.js';
 
-const BUDGET_US_PER_RECORD = 0.7;
+const BUDGET_US_PER_RECORD = 1.2;
 /** Records per drain at 30,000 requests a second. */
 const BATCH = 6_000;
 const DRAIN_MS = 200;
@@ -15,6 +16,10 @@ const DRAIN_MS = 200;
 const DRAINS_PER_ROUND = 150;
 /** The cheapest round counts, since whatever else runs on the machine only ever adds. */
 const ROUNDS = 3;
+
+/** The target of every record has a price, with a factor besides. */
+const PRICE = { price: readPrice('m|i2500000 r1250000 o10000000|@eu:11000'), context: { region: 'eu' } };
+const PRICES = { version: 'test', byTarget: new Map([[OK.target_id ?? 0, PRICE]]) };
 
 let dir: string;
 let store: Store;
@@ -38,6 +43,7 @@ it.each([1, 100, 5_000])(
     const recorder = await UsageRecorder.open({
       source,
       ledger: store.usage,
+      prices: () => PRICES,
       bootId: 'boot',
       retentionMs: 1e12,
       now: () => now,

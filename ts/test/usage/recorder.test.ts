@@ -7,9 +7,10 @@ import { openStore, Store } from '../../src/store/index.js';
 import { migrate } from '../../src/store/migrations.js';
 import { openReader } from '../../src/store/reader.js';
 import { openDatabase } from '../../src/store/sqlite.js';
+import { NO_PRICES } from '../../src/usage/index.js';
 import type { RollupRow, UsageLedger } from '../../src/usage/ports.js';
 import { type RecorderOptions, UsageRecorder } from '../../src/usage/recorder.js';
-import { begunAt, FakeSource, OK, type RecordFields, records, T0 } from './records.js';
+import { begunAt, FakeSource, NO_COSTS, OK, type RecordFields, records, T0 } from './records.js';
 
 const DAY_MS = 86_400_000;
 let dir: string;
@@ -35,6 +36,7 @@ function open(over: Partial<RecorderOptions> = {}): Promise<UsageRecorder> {
   return UsageRecorder.open({
     source,
     ledger: store.usage,
+    prices: () => NO_PRICES,
     bootId: 'boot-1',
     retentionMs: 30 * DAY_MS,
     now: () => now,
@@ -150,7 +152,7 @@ describe('recorder', () => {
 describe('exactly once', () => {
   it('holds when a batch is written again', async () => {
     const boot = await store.usage.openBoot('boot-1');
-    const segment = { sequence: 1, firstMs: T0, lastMs: T0, count: 2, records: batch(2) };
+    const segment = { sequence: 1, firstMs: T0, lastMs: T0, count: 2, records: batch(2), ...NO_COSTS };
     await store.usage.writeSegments(boot.id, [segment]);
     await store.usage.writeSegments(boot.id, [segment, { ...segment, sequence: 2 }]);
     expect(await segments()).toEqual([2, 2]);
@@ -306,7 +308,7 @@ describe('retention', () => {
 
   it('never deletes what is not yet in the sums', async () => {
     const boot = await store.usage.openBoot('boot-1');
-    const segment = { sequence: 1, firstMs: T0, lastMs: T0, count: 1, records: batch(1) };
+    const segment = { sequence: 1, firstMs: T0, lastMs: T0, count: 1, records: batch(1), ...NO_COSTS };
     await store.usage.writeSegments(boot.id, [segment]);
     expect(await store.usage.deleteSegments(T0 + 1, 10)).toBe(0);
     await open({ bootId: 'boot-2' });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RECORD_BYTES, RECORD_FIELDS } from '../../src/bridge/generated/record.js';
+import { UNPRICED } from '../../src/usage/costs.js';
 import { decodeRecord, recordCount, recordWords, statusClass, widened } from '../../src/usage/record.js';
 import { RollupTable } from '../../src/usage/rollup-table.js';
 import { OK, type RecordFields, records, T0 } from './records.js';
@@ -28,10 +29,15 @@ const fields: fc.Arbitrary<RecordFields> = fc.record({
   error: fc.nat(25),
 });
 
-/** The same sums the plain way. */
-function naive(rows: readonly RecordFields[]): Map<string, number[]> {
+/** A record and what it cost, in pico-USD. */
+const priced = fc.tuple(fields, fc.oneof(fc.constant(UNPRICED), fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })));
+type Priced = readonly [RecordFields, bigint];
+
+/** The same sums the plain way, the cost as the last. */
+function naive(rows: readonly Priced[]): Map<string, (number | bigint)[]> {
   const sums = new Map<string, number[]>();
-  for (const row of rows) {
+  const costs = new Map<string, bigint>();
+  for (const [row, cost] of rows) {
     const finished = row.started_at_ms! + Math.floor(row.duration_us! / 1_000);
     const key = [Math.floor(finished / 60_000), row.key_id, row.model_id, row.provider_id, row.route];
     const name = [...key, statusClass(row.status!)].join();
@@ -51,6 +57,7 @@ function naive(rows: readonly RecordFields[]): Map<string, number[]> {
       row.error ? 1 : 0,
       flags & 4 ? 1 : 0,
       flags & 2 ? 1 : 0,
+      cost === UNPRICED ? 1 : 0,
       row.duration_us!,
       row.gateway_us!,
     ];
@@ -58,13 +65,14 @@ function naive(rows: readonly RecordFields[]): Map<string, number[]> {
       name,
       values.map((value, at) => value + (sums.get(name)?.[at] ?? 0)),
     );
+    costs.set(name, (costs.get(name) ?? 0n) + (cost === UNPRICED ? 0n : cost));
   }
-  return sums;
+  return new Map([...sums].map(([name, values]) => [name, [...values, costs.get(name) ?? 0n]]));
 }
 
-function contents(table: RollupTable): Map<string, number[]> {
-  const found = new Map<string, number[]>();
-  table.forEach((key, sums) => found.set(key.join(), [...sums]));
+function contents(table: RollupTable): Map<string, (number | bigint)[]> {
+  const found = new Map<string, (number | bigint)[]>();
+  table.forEach((key, sums, cost) => found.set(key.join(), [...sums, cost]));
   return found;
 }
 
@@ -110,7 +118,7 @@ describe('recordWords', () => {
     const table = new RollupTable();
     const bytes = shifted.subarray(1);
     expect(bytes.byteOffset % 4).not.toBe(0);
-    table.add(recordWords(bytes), recordCount(bytes));
+    table.add(recordWords(bytes), recordCount(bytes), null);
     expect([...contents(table).values()][0]?.slice(0, 2)).toEqual([1, 100]);
   });
 });
@@ -131,9 +139,12 @@ describe('statusClass', () => {
 describe('RollupTable', () => {
   it('sums as the plain way does, however the records are batched', () => {
     fc.assert(
-      fc.property(fc.array(fc.array(fields, { maxLength: 200 }), { maxLength: 20 }), (batches) => {
+      fc.property(fc.array(fc.array(priced, { maxLength: 200 }), { maxLength: 20 }), (batches) => {
         const table = new RollupTable();
-        for (const batch of batches) table.add(recordWords(records(batch)), batch.length);
+        for (const batch of batches) {
+          const bytes = records(batch.map(([row]) => row));
+          table.add(recordWords(bytes), batch.length, BigInt64Array.from(batch.map(([, cost]) => cost)));
+        }
         expect(contents(table)).toEqual(naive(batches.flat()));
       }),
       { numRuns: 100 },
@@ -142,7 +153,7 @@ describe('RollupTable', () => {
 
   it('tells when the first and the last record of a batch finished', () => {
     const rows = [4_000, 1_000, 9_000].map((at) => ({ ...OK, started_at_ms: T0 + at, duration_us: 2_999 }));
-    expect(new RollupTable().add(recordWords(records(rows)), 3)).toEqual({
+    expect(new RollupTable().add(recordWords(records(rows)), 3, null)).toEqual({
       firstMs: T0 + 1_002,
       lastMs: T0 + 9_002,
     });
@@ -152,7 +163,7 @@ describe('RollupTable', () => {
     const rows = Array.from({ length: 20_000 }, (_, key_id) => ({ ...OK, key_id: key_id * 4_099 }));
     const table = new RollupTable();
     for (let round = 0; round < 2; round += 1) {
-      table.add(recordWords(records(rows)), rows.length);
+      table.add(recordWords(records(rows)), rows.length, null);
       expect(table.size).toBe(rows.length);
       expect([...contents(table).values()].every((sums) => sums[0] === 1 && sums[1] === 100)).toBe(true);
       table.clear();
@@ -163,9 +174,9 @@ describe('RollupTable', () => {
   it('keeps the totals when it is full, and counts what it could not attribute', () => {
     const rows = Array.from({ length: 1_000 }, (_, key_id) => ({ ...OK, key_id: key_id + 1 }));
     const table = new RollupTable(10);
-    table.add(recordWords(records(rows)), rows.length);
+    table.add(recordWords(records(rows)), rows.length, null);
     const sums = [...contents(table).values()];
-    expect(sums.reduce((total, sum) => total + sum[1]!, 0)).toBe(100_000);
+    expect(sums.reduce((total, sum) => total + Number(sum[1]), 0)).toBe(100_000);
     expect(table.size).toBe(11);
     expect(table.unattributed).toBe(990);
   });

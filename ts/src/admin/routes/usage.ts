@@ -1,6 +1,7 @@
 /** `/usage`: reports from the rollups, and the list of single requests. */
 import { type Static, Type } from 'typebox';
 import { ROUTES } from '../../bridge/generated/record.js';
+import { formatUsd } from '../../prices/index.js';
 import { MAX_NAME_CHARACTERS } from '../../governance/name-pattern.js';
 import {
   decodeCursor,
@@ -17,7 +18,7 @@ import { AdminError } from '../errors.js';
 import { Names } from '../names.js';
 import type { AdminDependencies } from '../ports.js';
 import { requestView, UsageRequest } from '../request-view.js';
-import { named, nullable, oneOf, record, refusals, timestamp, toTimestamp } from '../schemas.js';
+import { costUsd, named, nullable, oneOf, record, refusals, timestamp, toTimestamp } from '../schemas.js';
 
 const MS_PER_MINUTE = 60_000;
 const DEFAULT_RANGE_MS = 24 * 60 * MS_PER_MINUTE;
@@ -92,6 +93,7 @@ const counts = Object.fromEntries(
     errors: 'Requests that ended in an error.',
     aborted: 'Requests whose client went away first.',
     estimated: 'Requests whose tokens are our estimate, since the provider reported none.',
+    unpriced: 'Requests whose model has no price; they are not in `cost_usd`.',
     duration_us: 'Sum of durations, microseconds.',
     gateway_us: "Sum of the gateway's own part of them, microseconds.",
   } satisfies Record<RollupSum, string>).map(([name, description]) => [name, Type.Integer({ description })]),
@@ -107,6 +109,9 @@ const UsageRow = named(
     route: Type.Optional(Type.String()),
     status: Type.Optional(oneOf(STATUS_CLASSES)),
     ...counts,
+    cost_usd: costUsd(
+      'What the requests cost, in USD, as an exact decimal number; null where none has a price.',
+    ),
   }),
 );
 
@@ -257,7 +262,10 @@ function routeId(label: string): number {
   return ROUTES.find((route) => route.label === label)?.id ?? 0;
 }
 
-function rowView({ minute, group, sums }: RollupRow, names: Names): Static<(typeof UsageRow)['schema']> {
+function rowView(
+  { minute, group, sums, cost }: RollupRow,
+  names: Names,
+): Static<(typeof UsageRow)['schema']> {
   const { key_id: key, model_id: model, provider_id: provider, route, status_class: status } = group;
   return {
     ...(minute !== null && { start: toTimestamp(minute * MS_PER_MINUTE) }),
@@ -267,5 +275,6 @@ function rowView({ minute, group, sums }: RollupRow, names: Names): Static<(type
     ...(route !== undefined && { route: ROUTES.find(({ id }) => id === route)?.label ?? 'none' }),
     ...(status !== undefined && { status: STATUS_CLASSES[status] ?? '5xx' }),
     ...Object.fromEntries(ROLLUP_SUMS.map((sum) => [sum, sums[sum]])),
+    cost_usd: sums.unpriced === sums.requests ? null : formatUsd(cost),
   } as Static<(typeof UsageRow)['schema']>;
 }
