@@ -1,14 +1,6 @@
 /** Prices, and what requests cost by them. Pure: no clock, no files, no sockets; money is whole pico-USD throughout. */
 export { builtInPrice, pricedModels, priceOfGroups, readPrice } from './book.js';
-export {
-  approximateUsd,
-  BASIS_POINTS,
-  formatUsd,
-  parseFactor,
-  parseRate,
-  parseUsd,
-  PICO_USD_PER_USD,
-} from './money.js';
+export { approximateUsd, formatUsd, parseFactor, parseRate, parseUsd } from './money.js';
 export {
   costOf,
   countedTokens,
