@@ -111,7 +111,12 @@ fn write_refusal(wire: Wire, refusal: &Refusal, body: &mut Vec<u8>) -> Option<Ap
         sluice_dialects::errors::openai_body(body, refusal.kind, &refusal.message, refusal.param);
         return None;
     }
-    let error = ApiError::own(refusal.kind, &refusal.message, refusal.param);
+    // The other dialects have no place for the member that is at fault but the message.
+    let message = match refusal.param {
+        Some(param) if !refusal.message.contains(param) => format!("{param}: {}", refusal.message).into(),
+        _ => refusal.message.clone(),
+    };
+    let error = ApiError::own(refusal.kind, &message, refusal.param);
     wire.write_error(&error, body);
     Some(error)
 }

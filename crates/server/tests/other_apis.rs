@@ -265,3 +265,22 @@ fn paths_that_lead_nowhere_are_refused_in_the_dialect_of_their_prefix() {
     assert_eq!(shape("/v1/models/nosuch", KEY, version), (404, "anthropic"));
     assert_eq!(shape("/genai/v1beta/models/nosuch", KEY, ""), (404, "gemini"));
 }
+
+/// Dialects without a place for it tell in the message which member is at fault.
+#[test]
+fn a_refusal_names_the_member_at_fault() {
+    let upstream = Upstream::answering(json_answer("200 OK", "{}"));
+    let gateway = gateway_of(&[(OPENAI, &upstream)]);
+    let cases = [
+        ("/model/m/converse", r#"{"messages":5}"#, "/message"),
+        ("/v1/messages", r#"{"model":"m","max_tokens":9,"messages":5}"#, "/error/message"),
+        ("/v1beta/models/m:generateContent", r#"{"contents":5}"#, "/error/message"),
+    ];
+    for (path, body, place) in cases {
+        let answer = gateway.raw(&post(path, body));
+        let document = answer.json();
+        let message = document.pointer(place).and_then(Value::as_str).unwrap_or_default();
+        let member = if path.contains("v1beta") { "contents" } else { "messages" };
+        assert!(answer.status == 400 && message.contains(member), "{path}: {}", answer.text());
+    }
+}
