@@ -2,7 +2,7 @@
 
 mod support;
 
-use sluice_dialects::bedrock::{StreamTap, inspect, write_path};
+use sluice_dialects::bedrock::{StreamTap, inspect};
 use sluice_dialects::event_stream::messages;
 use sluice_dialects::openai::stream::EventClass;
 use sluice_dialects::wire::{Frame, Tap};
@@ -75,13 +75,4 @@ fn requests_are_inspected() {
     for (body, param) in refused {
         assert_eq!(inspect(body).unwrap_err().param, param, "{}", String::from_utf8_lossy(body));
     }
-}
-
-#[test]
-fn edge_74_models_are_one_segment_of_the_path() {
-    let mut path = String::new();
-    write_path("arn:aws:bedrock:us-east-1:1:inference-profile/us.x-v1:0", true, &mut path);
-    let expected =
-        "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0/converse-stream";
-    assert_eq!(path, expected);
 }

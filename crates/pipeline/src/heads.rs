@@ -246,4 +246,15 @@ mod tests {
             out.starts_with(b"/v1beta/files/file-1/content?limit=1 HTTP/1.1\r\nhost: h\r\naccept: */*\r\n")
         );
     }
+
+    #[test]
+    fn edge_74_models_are_one_segment_of_the_path() {
+        let url = BaseUrl::parse("https://h").unwrap();
+        let (mut out, model) = (Vec::new(), "arn:aws:bedrock:us-east-1:1:inference-profile/us.x-v1:0");
+        let stream = head(&url, "/model/{model}/converse-stream", false, "", "");
+        stream.render(&mut out, &percent_encoded(model), "");
+        let expected =
+            "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x-v1%3A0/converse-stream";
+        assert_eq!(Head::target_of(&out), expected.as_bytes());
+    }
 }

@@ -167,7 +167,8 @@ pub(crate) fn may_stream(route: Route) -> bool {
     )
 }
 
-fn hex(id: &[u8; 16]) -> [u8; 32] {
+/// An id in hexadecimal, without allocating.
+pub(crate) fn hex(id: &[u8; 16]) -> [u8; 32] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut out = [0; 32];
     for (pair, byte) in out.chunks_exact_mut(2).zip(id) {

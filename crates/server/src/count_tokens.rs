@@ -1,5 +1,6 @@
 //! Counts of tokens for models whose provider does not count: estimated from the length of the prompt.
 
+use sluice_dialects::{anthropic, gemini};
 use sluice_pipeline::{ModelPlan, Upstream, offers};
 use sluice_types::Route;
 
@@ -21,12 +22,11 @@ pub(crate) fn is_counted(plan: &WorkerPlan, model: &ModelPlan, route: Route) -> 
 
 /// Answers with an estimate.
 pub(crate) async fn estimate<A: Answer>(x: Exchange<'_, '_, A>) -> Result<(), Ended> {
-    let tokens = estimate_tokens(x.request.body().len() as u64);
-    let body = match x.route {
-        Route::GeminiCountTokens => format!("{{\"totalTokens\":{tokens}}}"),
-        _ => format!("{{\"input_tokens\":{tokens}}}"),
-    };
-    send_document(x.answer, x.settlement, 200, "application/json", body.as_bytes())
-        .await
-        .map_err(|_| Ended::Closed)
+    let tokens = estimate_tokens(x.request.body().len() as u64).into();
+    let mut body = Vec::with_capacity(32);
+    match x.route {
+        Route::GeminiCountTokens => gemini::write_token_count(tokens, &mut body),
+        _ => anthropic::write_token_count(tokens, &mut body),
+    }
+    send_document(x.answer, x.settlement, 200, "application/json", &body).await.map_err(|_| Ended::Closed)
 }

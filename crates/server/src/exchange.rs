@@ -105,10 +105,10 @@ pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), End
         find_model(&plan, x.settlement, name)?.model
     };
     x.settlement.set_model(model.id, x.request.body().len());
+    admit(&mut x, &view)?;
     if task_of(x.route) == Task::Count && !count_tokens::is_counted(&plan, model, x.route) {
         return Box::pin(count_tokens::estimate(x)).await;
     }
-    admit(&mut x, &view)?;
     let call = Call { view: &view, model };
     let held = dispatch::dispatch(&mut x, call).await?;
     relay::relay(&mut x, call, held).await

@@ -258,16 +258,14 @@ async fn hold_document<A: Answer>(
         let body = HeldBody::Document { tap: None, usage: Some(usage) };
         return Ok((Held { inflow, body, head, whole }, Verdict::Deliver));
     }
-    let shape = usage_shape(from.outbound.call);
     if whole
-        && shape.name == OPENAI_USAGE.name
         && is_openai(from.outbound.call)
         && let Some(usage) = usage_at_end(body)
     {
         let body = HeldBody::Document { tap: None, usage: Some(usage) };
         return Ok((Held { inflow, body, head, whole }, Verdict::Deliver));
     }
-    let mut tap = BodyTap::of(shape);
+    let mut tap = BodyTap::of(usage_shape(from.outbound.call));
     tap.feed(body);
     let facts = tap.facts();
     if whole && !facts.complete {

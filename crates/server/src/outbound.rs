@@ -14,7 +14,7 @@ use sluice_pipeline::{
 };
 use sluice_types::{Dialect, ErrorKind, Route};
 
-use crate::answer::push_decimal;
+use crate::answer::{hex, push_decimal};
 use crate::call_view::{View, asked_model};
 use crate::exchange::{Call, Exchange, Request};
 use crate::open_call::OpenCall;
@@ -150,7 +150,7 @@ fn translation<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, kind: Translated) -> 
     let mut scratch = [0; MAX_MODEL_BYTES];
     let model = asked_model(call.view, &x.rare.path_model, x.request.body(), &mut scratch).to_owned();
     let context = AnswerContext {
-        id: x.settlement.request_id().iter().map(|byte| format!("{byte:02x}")).collect(),
+        id: String::from_utf8_lossy(&hex(x.settlement.request_id())).into_owned(),
         model,
         created: wall_clock_ms() / 1_000,
         include_usage: call.view.include_usage(),
@@ -167,13 +167,21 @@ pub(crate) fn upstream_model<'m, A>(
     target: &'m TargetPlan,
     scratch: &'m mut [u8; MAX_MODEL_BYTES],
 ) -> &'m str {
-    match (&target.fixed_name, &target.upstream_name) {
-        (Some(name), _) => name,
-        (None, upstream) => {
-            let asked = asked_model(call.view, &x.rare.path_model, x.request.body(), scratch);
-            if *upstream == UpstreamName::Star { call.model.star_of(asked) } else { asked }
-        }
+    name_at(call, target, &x.rare.path_model, x.request.body(), scratch)
+}
+
+fn name_at<'m>(
+    call: Call<'_>,
+    target: &'m TargetPlan,
+    path_model: &'m str,
+    body: &'m [u8],
+    scratch: &'m mut [u8; MAX_MODEL_BYTES],
+) -> &'m str {
+    if let Some(name) = &target.fixed_name {
+        return name;
     }
+    let asked = asked_model(call.view, path_model, body, scratch);
+    if target.upstream_name == UpstreamName::Star { call.model.star_of(asked) } else { asked }
 }
 
 /// Puts the model's name at the target into [`Exchange::name`], in the form in which it is sent: escaped for a path, or as a
@@ -185,13 +193,7 @@ pub(crate) fn write_name<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, target:
     if !head.names_model() && !is_star && !in_path {
         return;
     }
-    let name = match &target.fixed_name {
-        Some(name) => name,
-        None => {
-            let asked = asked_model(call.view, &x.rare.path_model, x.request.body(), &mut scratch);
-            if is_star { call.model.star_of(asked) } else { asked }
-        }
-    };
+    let name = name_at(call, target, &x.rare.path_model, x.request.body(), &mut scratch);
     if head.names_model() {
         percent_encode_into(x.name, name);
         return;

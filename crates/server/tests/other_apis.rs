@@ -49,6 +49,15 @@ fn tokens_are_estimated_where_no_provider_counts() {
     }
 }
 
+#[test]
+fn an_estimate_is_a_request_like_any_other_to_the_limits() {
+    let upstream = Upstream::answering(OPENAI.answer("text"));
+    let limits = [("/keys/0/limits", json!({"requests_per_minute": 1}))];
+    let gateway = gateway_with(&[(OPENAI, &upstream)], &limits);
+    let count = post("/v1/messages/count_tokens", &ANTHROPIC.body("m", false).to_string());
+    assert_eq!([gateway.raw(&count).status, gateway.raw(&count).status], [200, 429]);
+}
+
 /// A provider that counts is asked even where another is preferred.
 #[test]
 fn whoever_of_the_models_providers_counts_is_asked() {

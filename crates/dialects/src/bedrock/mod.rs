@@ -31,23 +31,6 @@ pub use stream_out::Encoder;
 pub use tap::{StreamTap, inspect};
 pub use usage::read_usage;
 
-/// Appends the path a model is asked at: its name, which may be an ARN with colons and slashes, percent-encoded as one
-/// segment.
-pub fn write_path(model: &str, stream: bool, out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.push_str("/model/");
-    for byte in model.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let digits = [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]));
-            out.push('%');
-            out.extend(digits);
-        }
-    }
-    out.push_str(if stream { "/converse-stream" } else { "/converse" });
-}
-
 /// Whether a frame of this name is an error: an exception, or what else is none of the events.
 fn is_error_name(name: &[u8]) -> bool {
     name.ends_with(b"Exception") || name == b"error"

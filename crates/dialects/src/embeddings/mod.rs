@@ -317,12 +317,6 @@ impl EmbedWire {
         }
     }
 
-    /// Most inputs in one request; `None` where the dialect sets no limit.
-    #[must_use]
-    pub fn inputs_per_call(self) -> Option<usize> {
-        matches!(self, Self::GeminiContent | Self::BedrockTitan).then_some(1)
-    }
-
     /// The dialect whose errors it has.
     #[must_use]
     pub fn errors(self) -> Wire {
