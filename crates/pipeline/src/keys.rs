@@ -204,9 +204,14 @@ mod tests {
         let sha256 = digest_of(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
         VirtualKey {
             id,
+            name: format!("key {id}"),
             digests: vec![KeyDigest { sha256, expires_at_ms }],
             models: AllowList(models.iter().map(|name| (*name).into()).collect()),
+            providers: AllowList::everything(),
+            routes: AllowList::everything(),
+            networks: Vec::new(),
             limits: KeyLimits::default(),
+            meters: Vec::new(),
         }
     }
 

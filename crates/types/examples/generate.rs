@@ -6,7 +6,8 @@ use std::io::Write;
 use schemars::schema_for;
 use serde_json::{Value, json};
 use sluice_types::{
-    ErrorKind, FIELDS, LATENCY_BOUNDS_US, RECORD_BYTES, Route, Snapshot, StartOptions, Stats, flags,
+    ErrorKind, FIELDS, LATENCY_BOUNDS_US, MeterLevel, RECORD_BYTES, Route, Snapshot, StartOptions, Stats,
+    flags,
 };
 
 fn main() {
@@ -25,6 +26,7 @@ fn main() {
             "StartOptions": schema_for!(StartOptions),
             "Snapshot": schema_for!(Snapshot),
             "Stats": schema_for!(Stats),
+            "MeterLevel": schema_for!(MeterLevel),
         },
         "record": {
             "bytes": RECORD_BYTES,

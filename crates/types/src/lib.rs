@@ -5,17 +5,23 @@
 //! that the TypeScript side is compiled against.
 
 mod error_kind;
+mod meter;
+mod price;
 mod record;
 mod secret;
 mod snapshot;
 mod stats;
 
 pub use error_kind::ErrorKind;
+pub use meter::{
+    CalendarUnit, Measure, Meter, MeterLevel, MeterMode, MeterUse, RefusalStyle, TokenWeights, Window,
+};
+pub use price::{Price, PriceTier, Rates};
 pub use record::{FIELDS, Field, FieldKind, RECORD_BYTES, Route, UsageRecord, flags};
 pub use secret::Secret;
 pub use snapshot::{
     AllowList, Auth, Dialect, Header, KeyDigest, KeyLimits, Listener, Model, ModelInfo, Provider,
-    ProviderKey, ProviderTimeouts, Quirk, Settings, Snapshot, StartOptions, Target, TlsFiles, Unsupported,
+    ProviderKey, ProviderTimeouts, Quirk, Settings, Snapshot, StartOptions, Target, TlsFiles, Unpriced, Unsupported,
     VirtualKey,
 };
 

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Secret;
+use crate::{Meter, Price, Secret};
 
 /// What a data plane needs before it can listen. Changing any of it takes a restart.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -55,6 +55,9 @@ pub struct Snapshot {
     pub models: Vec<Model>,
     /// Virtual keys.
     pub keys: Vec<VirtualKey>,
+    /// Budgets and rate limits; the others name them by id.
+    #[serde(default)]
+    pub meters: Vec<Meter>,
 }
 
 /// Bounds and switches of the data plane. Sizes are bytes, times milliseconds.
@@ -84,6 +87,22 @@ pub struct Settings {
     /// What to do about parts of a request that the provider's dialect cannot express.
     #[serde(default)]
     pub translate_unsupported: Unsupported,
+    /// What to do about requests for models that have no price.
+    #[serde(default)]
+    pub unpriced: Unpriced,
+}
+
+/// What to do about requests for models that have no price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unpriced {
+    /// Refuse those that a budget of money applies to: it could not hold.
+    #[default]
+    RefuseUnderBudget,
+    /// Refuse them all.
+    Refuse,
+    /// Let them pass, as if they cost nothing.
+    Allow,
 }
 
 /// What to do about parts of a request that the provider's dialect cannot express.
@@ -249,6 +268,9 @@ pub struct Provider {
     pub idle_timeout_ms: u32,
     /// Idle upstream connections kept per worker.
     pub max_idle_per_worker: u32,
+    /// Ids of the meters that hold for requests sent to it.
+    #[serde(default)]
+    pub meters: Vec<u32>,
 }
 
 /// One credential of a provider.
@@ -261,6 +283,9 @@ pub struct ProviderKey {
     pub secret: Secret,
     /// Share of the traffic, relative to its siblings; 0 takes it out of use.
     pub weight: u32,
+    /// Ids of the meters that hold for requests sent with it.
+    #[serde(default)]
+    pub meters: Vec<u32>,
 }
 
 /// A name that clients may ask for, and where it leads.
@@ -281,6 +306,9 @@ pub struct Model {
     /// Where it leads. Targets of one tier share the traffic by weight; the next tier serves when every target of the
     /// one before it has failed. Ascending.
     pub targets: Vec<Target>,
+    /// Ids of the meters that hold for requests for it.
+    #[serde(default)]
+    pub meters: Vec<u32>,
 }
 
 /// What is known of a model.
@@ -319,6 +347,9 @@ pub struct Target {
     /// Most tokens the model can generate.
     #[serde(default)]
     pub max_output_tokens: Option<u32>,
+    /// What it costs there; absent where nobody says.
+    #[serde(default)]
+    pub price: Option<Price>,
 }
 
 /// Which names a key may use.
@@ -328,6 +359,14 @@ pub struct AllowList(
     /// Exact names and patterns with one `*`; empty allows nothing, `["*"]` everything.
     pub Vec<String>,
 );
+
+impl AllowList {
+    /// Allows every name.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self(vec!["*".into()])
+    }
+}
 
 /// Limits of one key; absent is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -353,11 +392,26 @@ pub struct VirtualKey {
     /// SHA-256 digests of the accepted secrets, 64 hexadecimal digits each (two during a rotation with overlap), with
     /// the time each stops being accepted (milliseconds since 1970; absent for never).
     pub digests: Vec<KeyDigest>,
+    /// Name, as the key's holder is told.
+    #[serde(default)]
+    pub name: String,
     /// Names it may use.
     pub models: AllowList,
+    /// Names of the providers it may reach.
+    #[serde(default = "AllowList::everything")]
+    pub providers: AllowList,
+    /// Labels of the routes it may call ([`crate::Route::label`]).
+    #[serde(default = "AllowList::everything")]
+    pub routes: AllowList,
+    /// Networks its clients may connect from, as `10.0.0.0/8` or `2001:db8::/32`; empty for any.
+    #[serde(default)]
+    pub networks: Vec<String>,
     /// Limits.
     #[serde(default)]
     pub limits: KeyLimits,
+    /// Ids of the meters that hold for it: its own, and those of its user, team, customer and tags.
+    #[serde(default)]
+    pub meters: Vec<u32>,
 }
 
 /// One accepted secret of a virtual key.

@@ -3,11 +3,86 @@
 /**
  * Any of the documents that cross between TypeScript and the data plane.
  */
-export type BoundaryDocument = Snapshot | StartOptions | Stats;
+export type BoundaryDocument = MeterLevel | Snapshot | StartOptions | Stats;
 /**
  * Which names a key may use.
  */
 export type AllowList = string[];
+/**
+ * What a meter counts.
+ */
+export type Measure =
+  | {
+      kind: 'requests';
+    }
+  | {
+      kind: 'tokens';
+      /**
+       * Weight of a token by kind.
+       */
+      weights: TokenWeights;
+    }
+  | {
+      kind: 'cost';
+    }
+  | {
+      kind: 'concurrency';
+    };
+/**
+ * How hard a limit is.
+ */
+export type MeterMode = 'strict' | 'normal' | 'soft';
+/**
+ * How a refusal looks to the client.
+ */
+export type RefusalStyle = 'too_many_requests' | 'payment_required' | 'budget_exceeded';
+/**
+ * The time a limit is over. Times are milliseconds, since 1970 where they are moments.
+ */
+export type Window =
+  | {
+      kind: 'rate';
+      /**
+       * Time in which an empty bucket is full again.
+       */
+      period_ms: number;
+    }
+  | {
+      /**
+       * Beginning of any one of them.
+       */
+      anchor_ms: number;
+      kind: 'fixed';
+      /**
+       * Length.
+       */
+      period_ms: number;
+    }
+  | {
+      kind: 'sliding';
+      /**
+       * Length.
+       */
+      period_ms: number;
+    }
+  | {
+      kind: 'calendar';
+      /**
+       * IANA name, as `Europe/Berlin`.
+       */
+      time_zone: string;
+      /**
+       * Unit.
+       */
+      unit: CalendarUnit;
+    }
+  | {
+      kind: 'ever';
+    };
+/**
+ * Unit of a calendar.
+ */
+export type CalendarUnit = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 /**
  * What is special about a provider, or about one model of it. The names of the data plane's `Quirk`.
  */
@@ -85,7 +160,40 @@ export type Secret = string;
  * What to do about parts of a request that the provider's dialect cannot express.
  */
 export type Unsupported = 'drop' | 'reject';
+/**
+ * What to do about requests for models that have no price.
+ */
+export type Unpriced = 'refuse_under_budget' | 'refuse' | 'allow';
 
+/**
+ * A meter as it stands.
+ */
+export interface MeterLevel {
+  /**
+   * `Meter::id`
+   */
+  id: number;
+  /**
+   * Requests it refused since the data plane started.
+   */
+  refused: number;
+  /**
+   * Of that, reserved by requests that are running.
+   */
+  reserved: string;
+  /**
+   * Used and reserved, in the unit of the counter, as a decimal text.
+   */
+  used: string;
+  /**
+   * When it is empty again, likewise.
+   */
+  window_end_ms?: number | null;
+  /**
+   * Beginning of the window, milliseconds since 1970; absent where there is none (rate, concurrency, ever).
+   */
+  window_start_ms?: number | null;
+}
 /**
  * One configuration version.
  */
@@ -94,6 +202,10 @@ export interface Snapshot {
    * Virtual keys.
    */
   keys: VirtualKey[];
+  /**
+   * Budgets and rate limits; the others name them by id.
+   */
+  meters?: Meter[];
   /**
    * Names that clients may ask for.
    */
@@ -129,9 +241,29 @@ export interface VirtualKey {
    */
   limits?: KeyLimits;
   /**
+   * Ids of the meters that hold for it: its own, and those of its user, team, customer and tags.
+   */
+  meters?: number[];
+  /**
    * Names it may use.
    */
   models: AllowList;
+  /**
+   * Name, as the key's holder is told.
+   */
+  name?: string;
+  /**
+   * Networks its clients may connect from, as `10.0.0.0/8` or `2001:db8::/32`; empty for any.
+   */
+  networks?: string[];
+  /**
+   * Names of the providers it may reach.
+   */
+  providers?: AllowList;
+  /**
+   * Labels of the routes it may call (`Route::label`).
+   */
+  routes?: AllowList;
 }
 /**
  * One accepted secret of a virtual key.
@@ -164,6 +296,73 @@ export interface KeyLimits {
   tokens_per_minute?: number | null;
 }
 /**
+ * One counter and its limit.
+ */
+export interface Meter {
+  /**
+   * Stable id; never 0. A counter belongs to its id and survives changes of everything else but `window` and `measure`.
+   */
+  id: number;
+  /**
+   * The limit: requests, tokens (weighted ones), or micro-USD (at most 9,000,000 USD).
+   */
+  limit: number;
+  /**
+   * What is counted.
+   */
+  measure: Measure;
+  /**
+   * How hard the limit is.
+   */
+  mode?: MeterMode & string;
+  /**
+   * What clients are told was hit, as `budget "monthly" of team "search"`.
+   */
+  name: string;
+  /**
+   * How a refusal looks.
+   */
+  refusal?: RefusalStyle & string;
+  /**
+   * What the window that is open had used up before this data plane began to count; read when the counter is made, and
+   * by no later snapshot.
+   */
+  used?: MeterUse | null;
+  /**
+   * Over which time.
+   */
+  window: Window;
+}
+/**
+ * Thousandths that a token counts, by what it is. Every token of a request is of exactly one kind.
+ */
+export interface TokenWeights {
+  audio_input: number;
+  audio_output: number;
+  cache_write: number;
+  cache_write_1h: number;
+  cached_input: number;
+  image_input: number;
+  image_output: number;
+  input: number;
+  output: number;
+  reasoning: number;
+}
+/**
+ * What was used up of a window.
+ */
+export interface MeterUse {
+  /**
+   * In the unit of the counter (requests, thousandths of weighted tokens, pico-USD), as a decimal text: it can be larger
+   * than what JSON numbers hold exactly.
+   */
+  amount: string;
+  /**
+   * Any moment of the window it was used in.
+   */
+  at_ms: number;
+}
+/**
  * A name that clients may ask for, and where it leads.
  */
 export interface Model {
@@ -179,6 +378,10 @@ export interface Model {
    * What is known of it, for lists of models.
    */
   info?: ModelInfo | null;
+  /**
+   * Ids of the meters that hold for requests for it.
+   */
+  meters?: number[];
   /**
    * Exact name, or a pattern with one `*` (`gpt-*`, `*`). An exact name wins over a pattern, a longer pattern over
    * a shorter one.
@@ -220,6 +423,10 @@ export interface Target {
    */
   max_output_tokens?: number | null;
   /**
+   * What it costs there; absent where nobody says.
+   */
+  price?: Price | null;
+  /**
    * `Provider::id`
    */
   provider: number;
@@ -239,6 +446,93 @@ export interface Target {
    * Share of the traffic within its tier; 0 takes it out of use.
    */
   weight: number;
+}
+/**
+ * What a model costs at a provider. TypeScript has applied the operator's rules; what depends on the request is left.
+ */
+export interface Price {
+  /**
+   * The same for `batch`.
+   */
+  batch?: PriceTier[];
+  /**
+   * Region times agreed factor, in hundred-millionths; 100,000,000 is the price itself.
+   */
+  factor: number;
+  /**
+   * The same where the provider says it served with `flex`; empty where the standard ones hold.
+   */
+  flex?: PriceTier[];
+  /**
+   * The same for `priority`.
+   */
+  priority?: PriceTier[];
+  /**
+   * Pico-USD per request, besides its tokens.
+   */
+  request?: number;
+  /**
+   * Rates by the size of the prompt, ascending; the first holds from 0.
+   */
+  standard: PriceTier[];
+}
+/**
+ * Rates that hold for a whole request whose prompt is larger than a bound.
+ */
+export interface PriceTier {
+  /**
+   * The tier holds where the prompt has more tokens than this, cached ones included.
+   */
+  above_input_tokens: number;
+  /**
+   * Rates.
+   */
+  rates: Rates;
+}
+/**
+ * Pico-USD per token, by what it is. Every token of a request is of exactly one kind.
+ */
+export interface Rates {
+  /**
+   * Sound in the prompt.
+   */
+  audio_input: number;
+  /**
+   * Sound in the answer.
+   */
+  audio_output: number;
+  /**
+   * Written to it for a short time.
+   */
+  cache_write: number;
+  /**
+   * Written to it for an hour.
+   */
+  cache_write_1h: number;
+  /**
+   * Read from the provider's cache.
+   */
+  cached_input: number;
+  /**
+   * Images in the prompt.
+   */
+  image_input: number;
+  /**
+   * Images in the answer.
+   */
+  image_output: number;
+  /**
+   * Prompt, where nothing below applies.
+   */
+  input: number;
+  /**
+   * Answer, where nothing below applies.
+   */
+  output: number;
+  /**
+   * Reasoning.
+   */
+  reasoning: number;
 }
 /**
  * One upstream account.
@@ -290,6 +584,10 @@ export interface Provider {
    */
   max_idle_per_worker: number;
   /**
+   * Ids of the meters that hold for requests sent to it.
+   */
+  meters?: number[];
+  /**
    * Name in the config.
    */
   name: string;
@@ -327,6 +625,10 @@ export interface ProviderKey {
    * Stable id; never 0.
    */
   id: number;
+  /**
+   * Ids of the meters that hold for requests sent with it.
+   */
+  meters?: number[];
   /**
    * Plain value.
    */
@@ -401,6 +703,10 @@ export interface Settings {
    * What to do about parts of a request that the provider's dialect cannot express.
    */
   translate_unsupported?: Unsupported & string;
+  /**
+   * What to do about requests for models that have no price.
+   */
+  unpriced?: Unpriced & string;
   /**
    * A client that accepts no bytes for this long is cut off.
    */
