@@ -9,7 +9,6 @@
 // is quiet. Then a data plane is started and stopped many times in one process. Exit code 1 where something has grown,
 // was lost, or failed without being meant to. Linux only: it reads /proc.
 
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
@@ -18,13 +17,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { BASE_CONFIG, PROGRAM, adminOf, startBuilt } from './lib/gateway.mjs';
 import { StepError, formatDuration, run, runMain, step } from './lib/steps.mjs';
 import { ROOT } from './lib/tree.mjs';
 
-const PROGRAM = join(ROOT, 'dist', 'cli', 'main.js');
 const BRIDGE = join(ROOT, 'dist', 'bridge', 'index.js');
 const KEY = 'sk-soak-virtual-0123456789abcdef';
-const TOKEN = 'sluice-admin-soak0123456789abcdefgh';
 
 /** Part of the run that is not measured: pools, buffers and the JIT grow to their size in it. */
 const WARM_UP_SHARE = 0.2;
@@ -36,6 +34,7 @@ const MAX_MORE_DESCRIPTORS = 16;
 const QUIET_MS = 45_000;
 /** Heap of Node.js: small, so that a leak of the control plane ends the run. */
 const HEAP_MIB = 96;
+const GATEWAY = { nodeOptions: [`--max-old-space-size=${HEAP_MIB}`], env: { SOAK_KEY: KEY } };
 const RELOAD_EVERY_MS = 20_000;
 const REPORT_EVERY_MS = 5_000;
 const MEASURE_EVERY_MS = 60_000;
@@ -136,34 +135,13 @@ async function startProvider() {
 /** The configuration of a generation. */
 function configOf(provider, generation) {
   return {
-    listeners: {
-      data: { address: '127.0.0.1:0' },
-      admin: { address: '127.0.0.1:0', token: 'env:SOAK_TOKEN' },
-    },
+    ...BASE_CONFIG,
     providers: { soak: { base_url: `http://127.0.0.1:${provider.address().port}/v1`, auth: 'none' } },
     models: { m: 'soak', [`generation-${generation}`]: 'soak' },
     keys: [{ name: 'soak', secret: 'env:SOAK_KEY' }],
     limits: { auth_failures_per_minute: 0 },
     timeouts: { provider: { idle: '5s' } },
-    settings: { reload_on_change: false },
   };
-}
-
-async function startGateway(folder) {
-  const args = [`--max-old-space-size=${HEAP_MIB}`, PROGRAM, 'start'];
-  const env = { PATH: process.env.PATH, SOAK_KEY: KEY, SOAK_TOKEN: TOKEN };
-  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (text) => (out += text));
-  child.stderr.on('data', (text) => (err = (err + text).slice(-10_000)));
-  const ended = once(child, 'exit');
-  while (!out.includes('Ctrl-C stops')) {
-    if (child.exitCode !== null) throw new StepError(`the gateway did not start:\n${err}`);
-    await sleep(20);
-  }
-  const [url] = /http:\/\/[\d.]+:\d+\/v1/.exec(out);
-  const [, adminUrl] = /Admin +(http:\/\/[\d.]+:\d+)\//.exec(out);
-  return { child, url, adminUrl, ended, errors: () => err };
 }
 
 /** Sends one request of a kind; resolves to what was wrong with the outcome, or null. */
@@ -209,29 +187,22 @@ async function sendMix(url, rps, untilMs) {
   return { counts, failures };
 }
 
-async function admin(gateway, path, init) {
-  const headers = { authorization: `Bearer ${TOKEN}` };
-  const answer = await fetch(`${gateway.adminUrl}${path}`, { ...init, headers });
-  if (!answer.ok) throw new StepError(`${path} answered ${answer.status}: ${await answer.text()}`);
-  return path === '/metrics' ? answer.text() : answer.json();
-}
-
 /** Reloads, reports and scrapes as an installation does. */
 async function operate(gateway, folder, provider, untilMs) {
   for (let at = 1; performance.now() < untilMs; at += 1) {
     await sleep(REPORT_EVERY_MS);
-    await admin(gateway, '/admin/v1/usage?group_by=model,status&interval=minute');
-    await admin(gateway, '/admin/v1/usage/requests?limit=100');
-    await admin(gateway, '/metrics');
+    await adminOf(gateway, '/admin/v1/usage?group_by=model,status&interval=minute');
+    await adminOf(gateway, '/admin/v1/usage/requests?limit=100');
+    await adminOf(gateway, '/metrics');
     if ((at * REPORT_EVERY_MS) % RELOAD_EVERY_MS !== 0) continue;
     writeFileSync(join(folder, 'sluice.yaml'), JSON.stringify(configOf(provider, at % GENERATIONS)));
-    await admin(gateway, '/admin/v1/config/reload', { method: 'POST' });
+    await adminOf(gateway, '/admin/v1/config/reload', { method: 'POST' });
   }
 }
 
 /** What the heap of the control plane holds, as the gateway tells. */
 async function heapOf(gateway) {
-  const bytes = /^nodejs_heap_size_used_bytes (\d+)/m.exec(await admin(gateway, '/metrics'));
+  const bytes = /^nodejs_heap_size_used_bytes (\d+)/m.exec(await adminOf(gateway, '/metrics'));
   return { heap_mib: Math.round(Number(bytes?.[1]) / 1024 / 1024) };
 }
 
@@ -269,7 +240,7 @@ async function heldWhenQuiet(gateway) {
 /** Everything that was recorded must be what was sent, less the requests whose key was not known. */
 async function lostRecords(gateway, counts) {
   const sent = Object.values(counts).reduce((sum, count) => sum + count, 0) - counts['with a wrong key'];
-  const { recording, active_requests } = await admin(gateway, '/admin/v1/health');
+  const { recording, active_requests } = await adminOf(gateway, '/admin/v1/health');
   const problems = [];
   if (recording.records !== sent) problems.push(`${sent} requests were sent, ${recording.records} recorded`);
   if (recording.records_lost > 0) problems.push(`${recording.records_lost} records were lost`);
@@ -291,7 +262,7 @@ function growth(warm, quiet) {
 async function soak(folder, minutes, rps) {
   const provider = await startProvider();
   writeFileSync(join(folder, 'sluice.yaml'), JSON.stringify(configOf(provider, 0)));
-  const gateway = await startGateway(folder);
+  const gateway = await startBuilt(folder, GATEWAY);
   try {
     const atStart = heldBy(gateway.child.pid);
     const warm = await sendMix(gateway.url, rps, performance.now() + minutes * 60_000 * WARM_UP_SHARE);
