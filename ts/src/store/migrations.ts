@@ -2,111 +2,109 @@
  * Forward-only migrations. The version lives in SQLite's `user_version`; all that are missing run in one transaction
  * that holds the write lock, so that two processes starting at once migrate once and a failure leaves nothing half done.
  */
+import { type Ddl, SQLITE_DDL } from './ddl.js';
 import type { SqliteConnection } from './sqlite.js';
 
 /** Marks a file as ours (SQLite's `application_id`, "SLCE"), so that a foreign database is never migrated. */
 const APPLICATION_ID = 0x534c4345;
 
-const GOVERNANCE = `
-create table label (
-  id integer primary key autoincrement check (id between 1 and 4294967295),
-  kind text not null,
-  name text not null,
+const governance = (ddl: Ddl): string =>
+  [
+    ddl.table(
+      'label',
+      `
+  id ${ddl.autoId} check (id between 1 and 4294967295),
+  kind ${ddl.text} not null,
+  name ${ddl.text} not null,
   unique (kind, name)
-) strict;
-
-create table virtual_key (
-  id integer primary key references label (id),
-  name text not null,
-  source text not null check (source in ('config', 'api')),
-  models text not null,
-  requests_per_minute integer,
-  tokens_per_minute integer,
-  concurrency integer,
-  hint text not null,
-  created_at integer not null,
-  revoked_at integer
-) strict;
-create unique index virtual_key_live_name on virtual_key (name) where revoked_at is null;
-
-create table virtual_key_digest (
-  key_id integer not null references virtual_key (id) on delete cascade,
-  position integer not null,
-  sha256 text not null,
-  expires_at integer,
+`,
+    ),
+    ddl.table(
+      'virtual_key',
+      `
+  id ${ddl.integer} primary key references label (id),
+  name ${ddl.text} not null,
+  source ${ddl.text} not null check (source in ('config', 'api')),
+  models ${ddl.text} not null,
+  requests_per_minute ${ddl.integer},
+  tokens_per_minute ${ddl.integer},
+  concurrency ${ddl.integer},
+  hint ${ddl.text} not null,
+  created_at ${ddl.integer} not null,
+  revoked_at ${ddl.integer}
+`,
+    ),
+    'create unique index virtual_key_live_name on virtual_key (name) where revoked_at is null;',
+    ddl.table(
+      'virtual_key_digest',
+      `
+  key_id ${ddl.integer} not null references virtual_key (id) on delete cascade,
+  position ${ddl.integer} not null,
+  sha256 ${ddl.text} not null,
+  expires_at ${ddl.integer},
   primary key (key_id, position)
-) strict, without rowid;
+`,
+      'keyed',
+    ),
+    ddl.table('fact', `name ${ddl.text} primary key, value ${ddl.text} not null`, 'keyed'),
+  ].join('\n');
 
-create table fact (
-  name text primary key,
-  value text not null
-) strict, without rowid;
-`;
-
-const USAGE = `
-create table usage_boot (
-  id integer primary key autoincrement,
-  boot_id text not null unique,
-  rolled_sequence integer not null
-) strict;
-
-create table usage_segment (
-  id integer primary key,
-  boot integer not null references usage_boot (id),
-  sequence integer not null,
-  first_ms integer not null,
-  last_ms integer not null,
-  count integer not null,
-  records blob not null,
+const usage = (ddl: Ddl): string =>
+  [
+    ddl.table(
+      'usage_boot',
+      `
+  id ${ddl.autoId},
+  boot_id ${ddl.text} not null unique,
+  rolled_sequence ${ddl.integer} not null
+`,
+    ),
+    ddl.table(
+      'usage_segment',
+      `
+  id ${ddl.rowId},
+  boot ${ddl.integer} not null references usage_boot (id),
+  sequence ${ddl.integer} not null,
+  first_ms ${ddl.integer} not null,
+  last_ms ${ddl.integer} not null,
+  count ${ddl.integer} not null,
+  records ${ddl.blob} not null,
   unique (boot, sequence)
-) strict;
-create index usage_segment_first_ms on usage_segment (first_ms);
+`,
+    ),
+    'create index usage_segment_first_ms on usage_segment (first_ms);',
+    rollupTable(ddl, 'usage_rollup'),
+  ].join('\n');
 
-create table usage_rollup (
-  minute integer not null,
-  key_id integer not null,
-  model_id integer not null,
-  provider_id integer not null,
-  route integer not null,
-  status_class integer not null,
-  requests integer not null,
-  input_tokens integer not null,
-  cached_input_tokens integer not null,
-  cache_write_tokens integer not null,
-  output_tokens integer not null,
-  reasoning_tokens integer not null,
-  errors integer not null,
-  aborted integer not null,
-  estimated integer not null,
-  duration_us integer not null,
-  gateway_us integer not null,
+const rollupTable = (ddl: Ddl, name: string): string =>
+  ddl.table(
+    name,
+    `
+  minute ${ddl.integer} not null,
+  key_id ${ddl.integer} not null,
+  model_id ${ddl.integer} not null,
+  provider_id ${ddl.integer} not null,
+  route ${ddl.integer} not null,
+  status_class ${ddl.integer} not null,
+  requests ${ddl.integer} not null,
+  input_tokens ${ddl.integer} not null,
+  cached_input_tokens ${ddl.integer} not null,
+  cache_write_tokens ${ddl.integer} not null,
+  output_tokens ${ddl.integer} not null,
+  reasoning_tokens ${ddl.integer} not null,
+  errors ${ddl.integer} not null,
+  aborted ${ddl.integer} not null,
+  estimated ${ddl.integer} not null,
+  duration_us ${ddl.integer} not null,
+  gateway_us ${ddl.integer} not null,
   primary key (minute, key_id, model_id, provider_id, route, status_class)
-) strict, without rowid;
-`;
+`,
+    'keyed',
+  );
 
 /** The same sums per hour, beginning with what there is. */
-const USAGE_BY_HOUR = `
-create table usage_rollup_hour (
-  minute integer not null,
-  key_id integer not null,
-  model_id integer not null,
-  provider_id integer not null,
-  route integer not null,
-  status_class integer not null,
-  requests integer not null,
-  input_tokens integer not null,
-  cached_input_tokens integer not null,
-  cache_write_tokens integer not null,
-  output_tokens integer not null,
-  reasoning_tokens integer not null,
-  errors integer not null,
-  aborted integer not null,
-  estimated integer not null,
-  duration_us integer not null,
-  gateway_us integer not null,
-  primary key (minute, key_id, model_id, provider_id, route, status_class)
-) strict, without rowid;
-
+const usageByHour = (ddl: Ddl): string => `
+${rollupTable(ddl, 'usage_rollup_hour')}
 insert into usage_rollup_hour
   select minute / 60 * 60, key_id, model_id, provider_id, route, status_class,
     sum(requests), sum(input_tokens), sum(cached_input_tokens), sum(cache_write_tokens), sum(output_tokens),
@@ -116,40 +114,48 @@ insert into usage_rollup_hour
 `;
 
 /** Tokens of kinds that have prices of their own. What was summed before had none that were known. */
-const TOKENS_BY_KIND = ['usage_rollup', 'usage_rollup_hour']
-  .flatMap((table) =>
-    [
-      'cache_write_1h_tokens',
-      'audio_input_tokens',
-      'image_input_tokens',
-      'audio_output_tokens',
-      'image_output_tokens',
-    ].map((column) => `alter table ${table} add column ${column} integer not null default 0;`),
-  )
-  .join('\n');
+const tokensByKind = (ddl: Ddl): string =>
+  ['usage_rollup', 'usage_rollup_hour']
+    .flatMap((table) =>
+      [
+        'cache_write_1h_tokens',
+        'audio_input_tokens',
+        'image_input_tokens',
+        'audio_output_tokens',
+        'image_output_tokens',
+      ].map((column) => `alter table ${table} add column ${column} ${ddl.integer} not null default 0;`),
+    )
+    .join('\n');
 
 /**
  * What requests cost. A sum is kept as whole millionths of a USD and, apart from them, the sum of the rests below, in
  * pico-USD: as one number it would not fit beyond nine million USD. What was booked before has no price.
  */
-const COSTS = [
-  'alter table usage_segment add column costs blob;',
-  'alter table usage_segment add column price_version text;',
-  ...['usage_rollup', 'usage_rollup_hour'].flatMap((table) => [
-    `alter table ${table} add column unpriced integer not null default 0;`,
-    `alter table ${table} add column cost_microusd integer not null default 0;`,
-    `alter table ${table} add column cost_rest_picousd integer not null default 0;`,
-    `update ${table} set unpriced = requests;`,
-  ]),
-].join('\n');
+const costs = (ddl: Ddl): string =>
+  [
+    `alter table usage_segment add column costs ${ddl.blob};`,
+    `alter table usage_segment add column price_version ${ddl.text};`,
+    ...['usage_rollup', 'usage_rollup_hour'].flatMap((table) => [
+      `alter table ${table} add column unpriced ${ddl.integer} not null default 0;`,
+      `alter table ${table} add column cost_microusd ${ddl.integer} not null default 0;`,
+      `alter table ${table} add column cost_rest_picousd ${ddl.integer} not null default 0;`,
+      `update ${table} set unpriced = requests;`,
+    ]),
+  ].join('\n');
 
-/** One step; its version is its place in the list, from 1. Never edited once released, only appended to. */
-export const MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [
-  { name: 'labels, virtual keys and facts', sql: GOVERNANCE },
-  { name: 'usage segments and rollups', sql: USAGE },
-  { name: 'rollups by hour', sql: USAGE_BY_HOUR },
-  { name: 'tokens by kind', sql: TOKENS_BY_KIND },
-  { name: 'costs', sql: COSTS },
+/** One step, for either database; several statements with semicolons between them. */
+export interface Migration {
+  readonly name: string;
+  readonly sql: (ddl: Ddl) => string;
+}
+
+/** A step's version is its place in the list, from 1. Never edited once released, only appended to. */
+export const MIGRATIONS: readonly Migration[] = [
+  { name: 'labels, virtual keys and facts', sql: governance },
+  { name: 'usage segments and rollups', sql: usage },
+  { name: 'rollups by hour', sql: usageByHour },
+  { name: 'tokens by kind', sql: tokensByKind },
+  { name: 'costs', sql: costs },
 ];
 
 /** The database cannot be used by this version of the program. */
@@ -169,7 +175,7 @@ export function migrate(
   if (checkedVersion(connection, path) === target) return;
   connection.transaction(() => {
     const from = checkedVersion(connection, path);
-    for (const step of MIGRATIONS.slice(from, target)) connection.exec(step.sql);
+    for (const step of MIGRATIONS.slice(from, target)) connection.exec(step.sql(SQLITE_DDL));
     connection.exec(`pragma application_id = ${APPLICATION_ID}`);
     connection.exec(`pragma user_version = ${Math.max(from, target)}`);
   });
