@@ -100,6 +100,7 @@ export const FOLDERS = {
 const NPM_PACKAGES = {
   kysely: ['store'],
   libsql: ['store'],
+  pg: ['store'],
   fastify: ['admin'],
   '@fastify/swagger': ['admin'],
   '@fastify/type-provider-typebox': ['admin'],
