@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use sluice_limits::{KeyState, Limits};
-use sluice_types::VirtualKey;
+use sluice_types::{Route, VirtualKey};
 
 use crate::names::NamePattern;
 use crate::plan::PlanError;
 use crate::registry::Registry;
+use crate::restrict::Restrictions;
 
 /// SHA-256 of a presented key.
 pub type Digest = [u8; 32];
@@ -32,6 +34,7 @@ pub struct KeyPlan {
     pub state: Arc<KeyState>,
     allowed: Vec<NamePattern>,
     allows_all: bool,
+    restrictions: Option<Box<Restrictions>>,
 }
 
 impl KeyPlan {
@@ -45,6 +48,30 @@ impl KeyPlan {
     #[must_use]
     pub fn allows_everything(&self) -> bool {
         self.allows_all
+    }
+
+    /// Whether the key may call a route. What is no route is open to every key, to be told so.
+    #[must_use]
+    pub fn allows_route(&self, route: Route) -> bool {
+        route == Route::None || self.restrictions.as_ref().is_none_or(|only| only.allows_route(route))
+    }
+
+    /// Whether the key is good for a client at this address.
+    #[must_use]
+    pub fn allows_client(&self, address: IpAddr) -> bool {
+        self.restrictions.as_ref().is_none_or(|only| only.allows_client(address))
+    }
+
+    /// Whether the key may reach a provider, by its index in the plan.
+    #[must_use]
+    pub fn allows_provider(&self, provider: u32) -> bool {
+        self.restrictions.as_ref().is_none_or(|only| only.allows_provider(provider))
+    }
+
+    /// Whether there are providers that the key may not reach.
+    #[must_use]
+    pub fn restricts_providers(&self) -> bool {
+        self.restrictions.as_ref().is_some_and(|only| only.restricts_providers())
     }
 
     /// The names it may use.
@@ -70,15 +97,25 @@ pub struct KeyTable {
 }
 
 impl KeyTable {
-    pub(crate) fn compile(keys: &[VirtualKey], registry: &Registry) -> Result<Self, PlanError> {
+    pub(crate) fn compile(
+        keys: &[VirtualKey],
+        registry: &Registry,
+        provider_names: &[&str],
+    ) -> Result<Self, PlanError> {
         let mut table = Self::default();
         for (at, key) in keys.iter().enumerate() {
-            table.add(at, key, registry)?;
+            table.add(at, key, registry, provider_names)?;
         }
         Ok(table)
     }
 
-    fn add(&mut self, at: usize, key: &VirtualKey, registry: &Registry) -> Result<(), PlanError> {
+    fn add(
+        &mut self,
+        at: usize,
+        key: &VirtualKey,
+        registry: &Registry,
+        provider_names: &[&str],
+    ) -> Result<(), PlanError> {
         let path = format!("keys[{at}]");
         if key.id == 0 {
             return Err(PlanError::new(&format!("{path}.id"), "id_zero", "ids start at 1"));
@@ -106,6 +143,7 @@ impl KeyTable {
             state: registry.key(key.id),
             allows_all: allowed.iter().any(NamePattern::is_everything),
             allowed,
+            restrictions: Restrictions::compile(key, &path, provider_names)?,
         });
         Ok(())
     }
@@ -219,7 +257,7 @@ mod tests {
     fn finds_valid_keys_only() {
         let keys =
             [key(1, "one", None, &["*"]), key(2, "two", Some(1_000), &["gpt-*"]), key(3, "three", None, &[])];
-        let table = KeyTable::compile(&keys, &Registry::default()).unwrap();
+        let table = KeyTable::compile(&keys, &Registry::default(), &[]).unwrap();
         let find =
             |secret: &str, now| table.find(&digest_of(secret.as_bytes()), now).map(|at| table.get(at).id);
         assert_eq!(find("one", 0), Some(1));
@@ -235,14 +273,20 @@ mod tests {
     #[test]
     fn refuses_what_it_cannot_serve() {
         let twice = [key(1, "one", None, &[]), key(2, "one", None, &[])];
-        assert_eq!(KeyTable::compile(&twice, &Registry::default()).unwrap_err().code, "duplicate_digest");
+        assert_eq!(
+            KeyTable::compile(&twice, &Registry::default(), &[]).unwrap_err().code,
+            "duplicate_digest"
+        );
         let mut short = key(1, "one", None, &[]);
         short.digests[0].sha256.pop();
         assert_eq!(
-            KeyTable::compile(&[short], &Registry::default()).unwrap_err().path,
+            KeyTable::compile(&[short], &Registry::default(), &[]).unwrap_err().path,
             "keys[0].digests[0].sha256"
         );
         let pattern = [key(1, "one", None, &["a*b*c"])];
-        assert_eq!(KeyTable::compile(&pattern, &Registry::default()).unwrap_err().path, "keys[0].models[0]");
+        assert_eq!(
+            KeyTable::compile(&pattern, &Registry::default(), &[]).unwrap_err().path,
+            "keys[0].models[0]"
+        );
     }
 }

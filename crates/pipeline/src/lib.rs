@@ -14,6 +14,7 @@ mod models;
 mod names;
 mod plan;
 mod registry;
+mod restrict;
 mod routes;
 mod signer;
 pub mod sigv4;

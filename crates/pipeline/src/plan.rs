@@ -28,10 +28,25 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether a model has a target whose provider the key may reach.
+    #[must_use]
+    pub fn has_target_for(&self, key: &KeyPlan, model: &ModelPlan) -> bool {
+        !key.restricts_providers()
+            || model
+                .tiers
+                .iter()
+                .flatten()
+                .any(|target| key.allows_provider(self.targets[*target as usize].provider))
+    }
+
     /// Whether the key may use a model that the provider serves: then it may also ask the provider for what it keeps. A
-    /// key that may use every model reaches every provider, whether it serves one or not.
+    /// key that may use every model reaches every provider, whether it serves one or not. No key reaches a provider that
+    /// it is barred from.
     #[must_use]
     pub fn reaches(&self, key: &KeyPlan, provider: u32) -> bool {
+        if !key.allows_provider(provider) {
+            return false;
+        }
         let leads_there = |model: &ModelPlan| {
             let mut targets = model.tiers.iter().flatten();
             targets.any(|target| self.targets[*target as usize].provider == provider)
@@ -93,10 +108,11 @@ pub fn compile(snapshot: &Snapshot, registry: &Registry) -> Result<Plan, PlanErr
         compile_tiers(at, model, &by_id, registry, &mut targets)
     })?;
     let nameless = compile_nameless(&providers, registry, &mut targets)?;
+    let provider_names: Vec<&str> = providers.iter().map(|provider| &*provider.name).collect();
     Ok(Plan {
         version: snapshot.version,
         settings: snapshot.settings.clone(),
-        keys: KeyTable::compile(&snapshot.keys, registry)?,
+        keys: KeyTable::compile(&snapshot.keys, registry, &provider_names)?,
         models,
         providers,
         targets,

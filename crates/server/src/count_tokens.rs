@@ -9,14 +9,16 @@ use crate::exchange::{Exchange, estimate_tokens};
 use crate::refusal::Ended;
 use crate::worker::WorkerPlan;
 
-/// Whether a provider of the model counts tokens itself.
-pub(crate) fn is_counted(plan: &WorkerPlan, model: &ModelPlan, route: Route) -> bool {
+/// Whether a provider of the model that the key (an index) may reach counts tokens itself.
+pub(crate) fn is_counted(plan: &WorkerPlan, model: &ModelPlan, route: Route, key: Option<u32>) -> bool {
     let plan = plan.plan();
+    let key = key.map(|key| plan.keys.get(key));
     let Some(call) = Upstream::of_route(route) else { return false };
     model.tiers.iter().flatten().any(|target| {
         let target = &plan.targets[*target as usize];
         let provider = &plan.providers[target.provider as usize];
         offers(provider.dialect, call, provider.quirks)
+            && key.is_none_or(|key| key.allows_provider(target.provider))
     })
 }
 

@@ -42,7 +42,7 @@ struct Failed {
 
 /// Finds a target that answers. Returns with the answer held (see [`hold`]), nothing of it sent yet.
 pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<'_>) -> Result<Held, Ended> {
-    let (mut tried, mut attempts) = (0, 0);
+    let (mut tried, mut attempts) = (barred(x, call), 0);
     let mut last =
         Refusal::new(ErrorKind::UpstreamUnreachable, "No target of this model can be used at the moment.");
     while let Some(target) = choose(x, call, tried) {
@@ -135,6 +135,18 @@ fn choose_from_tiers<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, excluded: u64) 
         first_bit += tier.len();
     }
     None
+}
+
+/// The targets whose providers the key may not reach.
+fn barred<A>(x: &Exchange<'_, '_, A>, call: Call<'_>) -> u64 {
+    let plan = x.plan.plan();
+    let Some(key) = x.settlement.key().map(|key| plan.keys.get(key)) else { return 0 };
+    if !key.restricts_providers() {
+        return 0;
+    }
+    let targets = call.model.tiers.iter().flatten().take(MAX_TARGETS);
+    let is_barred = |index: &u32| !key.allows_provider(plan.targets[*index as usize].provider);
+    (0..).zip(targets).filter(|(_, index)| is_barred(index)).fold(0, |bits, (nth, _)| bits | 1 << nth)
 }
 
 /// Whether a target is left that was not tried.

@@ -106,7 +106,8 @@ pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), End
     };
     x.settlement.set_model(model.id, x.request.body().len());
     admit(&mut x, &view)?;
-    if task_of(x.route) == Task::Count && !count_tokens::is_counted(&plan, model, x.route) {
+    if task_of(x.route) == Task::Count && !count_tokens::is_counted(&plan, model, x.route, x.settlement.key())
+    {
         return Box::pin(count_tokens::estimate(x)).await;
     }
     let call = Call { view: &view, model };
@@ -141,7 +142,7 @@ pub(crate) fn find_model<'p, 'n>(
         .filter(|found| match settlement.key() {
             Some(key) => {
                 let key = plan.keys.get(key);
-                key.allows(name) || key.allows(&found.model.name)
+                (key.allows(name) || key.allows(&found.model.name)) && plan.has_target_for(key, found.model)
             }
             None => true,
         })

@@ -63,6 +63,7 @@ pub(crate) fn pass<'b>(
     }
     let caller = authenticate(worker, plan, head, bytes, peer, settlement)?;
     settlement.set_caller(caller);
+    refuse_route(plan, settlement)?;
     #[cfg(feature = "fault-injection")]
     crate::fault::inject("gate", head, bytes);
     refuse_loops(head, bytes, &worker.shared.instance)?;
@@ -137,9 +138,7 @@ fn authenticate(
     let presented = presented.or_else(|| query_key(head, bytes, settlement));
     if !settings.require_key {
         // Clients send a key because they must; one that is known here brings its limits along, others mean nothing.
-        let known =
-            presented.and_then(|key| plan.plan().keys.find(&digest_of(key), settlement.started_at_ms()));
-        return Ok(known);
+        return Ok(presented.and_then(|key| find_key(plan, key, peer, settlement)));
     }
     let Some(presented) = presented else {
         return Err(Refusal::unauthenticated());
@@ -150,13 +149,31 @@ fn authenticate(
         let message = "Too many failed authentications from this address. Try again later.";
         return Err(Refusal::new(ErrorKind::AuthThrottled, message).with_retry_after_ns(wait_ns));
     }
-    match plan.plan().keys.find(&digest_of(presented), settlement.started_at_ms()) {
+    match find_key(plan, presented, peer, settlement) {
         Some(key) => Ok(Some(key)),
         None => {
             worker.shared.auth_failures.record(peer, now_ns);
             Err(Refusal::unauthenticated())
         }
     }
+}
+
+/// The key that was presented, if it is good at this time and for a client at this address. Which of them it is that fails
+/// looks the same, so that whoever has found a key learns nothing from elsewhere.
+fn find_key(plan: &WorkerPlan, presented: &[u8], peer: IpAddr, settlement: &Settlement<'_>) -> Option<u32> {
+    let keys = &plan.plan().keys;
+    let found = keys.find(&digest_of(presented), settlement.started_at_ms());
+    found.filter(|key| keys.get(*key).allows_client(peer))
+}
+
+/// Refuses what the key may not call, before any of the body is read.
+fn refuse_route(plan: &WorkerPlan, settlement: &Settlement<'_>) -> Result<(), Refusal> {
+    let (route, Some(key)) = (settlement.route(), settlement.key()) else { return Ok(()) };
+    if plan.plan().keys.get(key).allows_route(route) {
+        return Ok(());
+    }
+    let message = format!("This key may not call the route `{}`.", route.label());
+    Err(Refusal::new(ErrorKind::NotPermitted, message))
 }
 
 /// Clients of Gemini may send their key in the query; nobody else's is looked for there.

@@ -14,7 +14,11 @@ pub(crate) fn list(plan: &WorkerPlan, settlement: &Settlement<'_>, shape: Models
         .models
         .iter()
         .flat_map(|model| names_of(model).map(move |name| (model, name)))
-        .filter(|(model, name)| key.is_none_or(|key| key.allows(name) || key.allows(&model.name)))
+        .filter(|(model, name)| {
+            key.is_none_or(|key| {
+                (key.allows(name) || key.allows(&model.name)) && plan.has_target_for(key, model)
+            })
+        })
         .map(|(model, name)| document(name, model, shape))
         .collect();
     let id = |document: Option<&Value>| document.map_or(Value::Null, |document| document["id"].clone());

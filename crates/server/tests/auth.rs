@@ -23,6 +23,7 @@ fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
+/// check 43: any header will do, and two different keys will not.
 #[test]
 fn a_key_is_taken_from_whichever_header_carries_it() {
     let upstream = Upstream::answering(json_answer("200 OK", COMPLETION));
@@ -53,6 +54,7 @@ fn a_key_is_taken_from_whichever_header_carries_it() {
     assert!(gateway.records().iter().all(|record| record.get("key_id") == 7));
 }
 
+/// check 43: the limits are those of the key.
 #[test]
 fn one_limit_holds_for_every_way_to_send_the_key() {
     let upstream = Upstream::answering(json_answer("200 OK", COMPLETION));
@@ -67,7 +69,7 @@ fn one_limit_holds_for_every_way_to_send_the_key() {
     }
 }
 
-/// Every refusal for want of a valid key is the same to the byte, but for the request's id and the time it took.
+/// check 42: every refusal for want of a valid key is the same to the byte, but for the request's id and the time it took.
 #[test]
 fn no_refusal_tells_one_bad_key_from_another() {
     let keys = json!([
@@ -97,6 +99,7 @@ fn no_refusal_tells_one_bad_key_from_another() {
     assert_eq!(refused.count, 9);
 }
 
+/// checks 47 and 49
 #[test]
 fn keys_rotate_with_overlap_expire_and_are_revoked() {
     let upstream = Upstream::answering(json_answer("200 OK", COMPLETION));

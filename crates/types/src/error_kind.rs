@@ -61,7 +61,7 @@ pub enum ErrorKind {
     Untranslatable = 27,
     /// No provider of this name, none that offers the call, or this key may use none of its models.
     ProviderNotFound = 28,
-    /// The call is for keys that may use every model.
+    /// The call is for keys that may use every model, or not for this one.
     NotPermitted = 29,
 }
 

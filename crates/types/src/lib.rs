@@ -21,8 +21,8 @@ pub use record::{FIELDS, Field, FieldKind, RECORD_BYTES, Route, UsageRecord, fla
 pub use secret::Secret;
 pub use snapshot::{
     AllowList, Auth, Dialect, Header, KeyDigest, KeyLimits, Listener, Model, ModelInfo, Provider,
-    ProviderKey, ProviderTimeouts, Quirk, Settings, Snapshot, StartOptions, Target, TlsFiles, Unpriced, Unsupported,
-    VirtualKey,
+    ProviderKey, ProviderTimeouts, Quirk, Settings, Snapshot, StartOptions, Target, TlsFiles, Unpriced,
+    Unsupported, VirtualKey,
 };
 
 pub use stats::{
