@@ -1,5 +1,6 @@
 /** Virtual keys. Digests live in a table of their own: a key has two while a rotation overlaps. */
-import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import { randomBytes } from 'node:crypto';
+import type { Kysely, Selectable, Transaction } from 'kysely';
 import {
   type KeyDigest,
   type KeyLimits,
@@ -10,14 +11,19 @@ import {
   type VirtualKeyChange,
   type VirtualKeyRow,
 } from '../governance/ports.js';
+import type { Database } from './database.js';
 import type { Schema, VirtualKeyTable } from './schema.js';
 
 type Key = Selectable<VirtualKeyTable>;
 type Columns = Partial<Omit<Key, 'id'>>;
 
-/** Virtual keys of both sources, in SQLite. */
-export class SqliteKeys implements KeyRepository {
-  constructor(private readonly db: Kysely<Schema>) {}
+/** Virtual keys of both sources. */
+export class KeyStore implements KeyRepository {
+  private readonly db: Kysely<Schema>;
+
+  constructor(private readonly database: Database) {
+    this.db = database.db;
+  }
 
   async listKeys(): Promise<VirtualKeyRow[]> {
     return virtualKeys(await keysWithDigests(this.db).execute());
@@ -57,7 +63,7 @@ export class SqliteKeys implements KeyRepository {
   }
 
   mirrorConfigKeys(keys: readonly VirtualKeyRow[], now: number): Promise<void> {
-    return this.db.transaction().execute(async (tx) => {
+    return this.database.quiet.transaction().execute(async (tx) => {
       const live = tx.updateTable('virtual_key').set({ revoked_at: now }).where('source', '=', 'config');
       await live.where('revoked_at', 'is', null).execute();
       for (const key of keys) await mirror(tx, { ...key, source: 'config' });
@@ -93,7 +99,7 @@ async function refuseTakenName(tx: Transaction<Schema>, name: string, except: nu
 
 /** Names of keys may be used again once revoked, labels never: the label of an `api` key is therefore random. */
 async function freshKeyId(tx: Transaction<Schema>): Promise<number> {
-  const name = sql<string>`'api:' || lower(hex(randomblob(16)))`;
+  const name = `api:${randomBytes(16).toString('hex')}`;
   return (
     await tx.insertInto('label').values({ kind: 'key', name }).returning('id').executeTakeFirstOrThrow()
   ).id;

@@ -1,11 +1,23 @@
 /** Labels and facts: the small tables that never forget. */
 import type { Kysely, Transaction } from 'kysely';
-import type { FactRepository, Label, LabelKind, LabelName, LabelRepository } from '../governance/ports.js';
+import {
+  type FactRepository,
+  KEYS_CHANGED_FACT,
+  type Label,
+  type LabelKind,
+  type LabelName,
+  type LabelRepository,
+} from '../governance/ports.js';
+import type { Database } from './database.js';
 import type { Schema } from './schema.js';
 
 /** Stable ids of names. */
-export class SqliteLabels implements LabelRepository {
-  constructor(private readonly db: Kysely<Schema>) {}
+export class LabelStore implements LabelRepository {
+  private readonly db: Kysely<Schema>;
+
+  constructor({ quiet }: Database) {
+    this.db = quiet;
+  }
 
   labelIds(names: readonly LabelName[]): Promise<number[]> {
     return this.db.transaction().execute(async (tx) => {
@@ -31,16 +43,22 @@ async function labelId(tx: Transaction<Schema>, { kind, name }: LabelName): Prom
 }
 
 /** Facts about the installation. */
-export class SqliteFacts implements FactRepository {
-  constructor(private readonly db: Kysely<Schema>) {}
+export class FactStore implements FactRepository {
+  constructor(private readonly database: Database) {}
 
   async fact(name: string): Promise<string | null> {
-    const row = await this.db.selectFrom('fact').select('value').where('name', '=', name).executeTakeFirst();
+    const row = await this.database.db
+      .selectFrom('fact')
+      .select('value')
+      .where('name', '=', name)
+      .executeTakeFirst();
     return row?.value ?? null;
   }
 
+  /** Only the news of changed keys is for other gateways; were its answer too, two of them would answer each other for ever. */
   async setFact(name: string, value: string): Promise<void> {
-    const insert = this.db.insertInto('fact').values({ name, value });
+    const { db, quiet } = this.database;
+    const insert = (name === KEYS_CHANGED_FACT ? db : quiet).insertInto('fact').values({ name, value });
     await insert.onConflict((conflict) => conflict.column('name').doUpdateSet({ value })).execute();
   }
 }

@@ -1,12 +1,8 @@
 /**
- * Forward-only migrations. The version lives in SQLite's `user_version`; all that are missing run in one transaction
- * that holds the write lock, so that two processes starting at once migrate once and a failure leaves nothing half done.
+ * Forward-only migrations, one list for every database. All that are missing run in one transaction that holds a lock,
+ * so that two processes starting at once migrate once and a failure leaves nothing half done.
  */
-import { type Ddl, SQLITE_DDL } from './ddl.js';
-import type { SqliteConnection } from './sqlite.js';
-
-/** Marks a file as ours (SQLite's `application_id`, "SLCE"), so that a foreign database is never migrated. */
-const APPLICATION_ID = 0x534c4345;
+import type { Ddl } from './ddl.js';
 
 const governance = (ddl: Ddl): string =>
   [
@@ -143,6 +139,13 @@ const costs = (ddl: Ddl): string =>
     ]),
   ].join('\n');
 
+/** The size of each run's segments, kept in step with them: to sum it up anew would take a look at each. */
+const segmentSizes = (ddl: Ddl): string => `
+alter table usage_boot add column segment_bytes ${ddl.integer} not null default 0;
+update usage_boot set segment_bytes = coalesce(
+  (select sum(length(records) + coalesce(length(costs), 0)) from usage_segment where boot = usage_boot.id), 0);
+`;
+
 /** One step, for either database; several statements with semicolons between them. */
 export interface Migration {
   readonly name: string;
@@ -156,6 +159,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: 'rollups by hour', sql: usageByHour },
   { name: 'tokens by kind', sql: tokensByKind },
   { name: 'costs', sql: costs },
+  { name: 'sizes of segments', sql: segmentSizes },
 ];
 
 /** The database cannot be used by this version of the program. */
@@ -166,37 +170,11 @@ export class IncompatibleDatabase extends Error {
   }
 }
 
-/** Brings the database to `target` (the newest by default), or throws {@link IncompatibleDatabase}. */
-export function migrate(
-  connection: SqliteConnection,
-  path: string,
-  target: number = MIGRATIONS.length,
-): void {
-  if (checkedVersion(connection, path) === target) return;
-  connection.transaction(() => {
-    const from = checkedVersion(connection, path);
-    for (const step of MIGRATIONS.slice(from, target)) connection.exec(step.sql(SQLITE_DDL));
-    connection.exec(`pragma application_id = ${APPLICATION_ID}`);
-    connection.exec(`pragma user_version = ${Math.max(from, target)}`);
-  });
-}
-
-function checkedVersion(connection: SqliteConnection, path: string): number {
-  const version = connection.pragmaNumber('user_version');
-  if (isForeign(connection, version)) {
-    throw new IncompatibleDatabase(`${path} is a database of another program; choose another data_dir`);
-  }
-  if (version > MIGRATIONS.length) {
-    throw new IncompatibleDatabase(
-      `${path} has schema version ${version}, this version of sluice knows up to ${MIGRATIONS.length}; ` +
-        'run the newer sluice that wrote it, or restore a backup made before the upgrade',
-    );
-  }
-  return version;
-}
-
-/** Ours are marked from the first migration on; an empty file is nobody's yet. */
-function isForeign(connection: SqliteConnection, version: number): boolean {
-  if (connection.pragmaNumber('application_id') === APPLICATION_ID) return false;
-  return version !== 0 || connection.all('select 1 as one from sqlite_master limit 1', []).length > 0;
+/** Refuses a version that this program does not know; `place` names the database. */
+export function refuseNewer(version: number, place: string): void {
+  if (version <= MIGRATIONS.length) return;
+  throw new IncompatibleDatabase(
+    `${place} has schema version ${version}, this version of sluice knows up to ${MIGRATIONS.length}; ` +
+      'run the newer sluice that wrote it, or restore a backup made before the upgrade',
+  );
 }

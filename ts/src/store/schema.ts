@@ -42,6 +42,8 @@ export interface UsageBootTable {
   id: Generated<number>;
   boot_id: string;
   rolled_sequence: number;
+  /** Bytes of its stored segments. */
+  segment_bytes: Generated<number>;
 }
 
 /** One drained batch of usage records, as it came. */

@@ -1,5 +1,4 @@
 /** The store as one object: what governance, configuration, usage and the admin API ask of it. */
-import { Kysely } from 'kysely';
 import type {
   GovernanceStore,
   Label,
@@ -9,32 +8,28 @@ import type {
   VirtualKeyRow,
 } from '../governance/ports.js';
 import type { UsageLedger } from '../usage/ports.js';
-import { SqliteKeys } from './keys.js';
-import { SqliteFacts, SqliteLabels } from './labels.js';
-import { migrate } from './migrations.js';
-import { openReader, type Reader } from './reader.js';
-import type { Schema } from './schema.js';
-import { LibsqlDialect, openDatabase, type SqliteConnection } from './sqlite.js';
-import { SqliteUsageLedger } from './usage.js';
+import type { Database } from './database.js';
+import { KeyStore } from './keys.js';
+import { FactStore, LabelStore } from './labels.js';
+import { openReader } from './reader.js';
+import { SqliteDatabase } from './sqlite-database.js';
+import { migrate } from './sqlite-migrate.js';
+import { openDatabase } from './sqlite.js';
+import { StoredUsage } from './usage.js';
 
 /** Everything that is kept on disk. */
 export class Store implements GovernanceStore {
   /** Usage: batches and sums. */
   readonly usage: UsageLedger;
-  private readonly db: Kysely<Schema>;
-  private readonly keys: SqliteKeys;
-  private readonly labels: SqliteLabels;
-  private readonly facts: SqliteFacts;
+  private readonly keys: KeyStore;
+  private readonly labels: LabelStore;
+  private readonly facts: FactStore;
 
-  constructor(
-    private readonly connection: SqliteConnection,
-    private readonly reader: Reader,
-  ) {
-    this.db = new Kysely<Schema>({ dialect: new LibsqlDialect(connection) });
-    this.keys = new SqliteKeys(this.db);
-    this.labels = new SqliteLabels(this.db);
-    this.facts = new SqliteFacts(this.db);
-    this.usage = new SqliteUsageLedger(this.db, connection, reader);
+  constructor(private readonly database: Database) {
+    this.keys = new KeyStore(database);
+    this.labels = new LabelStore(database);
+    this.facts = new FactStore(database);
+    this.usage = new StoredUsage(database);
   }
 
   labelIds(names: readonly LabelName[]): Promise<number[]> {
@@ -61,7 +56,7 @@ export class Store implements GovernanceStore {
     return this.keys.updateKey(id, change);
   }
 
-  /** See {@link SqliteKeys.discardKey}. */
+  /** See {@link KeyStore.discardKey}. */
   discardKey(id: number): Promise<void> {
     return this.keys.discardKey(id);
   }
@@ -79,12 +74,11 @@ export class Store implements GovernanceStore {
   }
 
   changeCounter(): Promise<number> {
-    return this.db.connection().execute(async () => this.connection.pragmaNumber('data_version'));
+    return this.database.changeCounter();
   }
 
   close(): Promise<void> {
-    this.reader.close();
-    return this.db.destroy();
+    return this.database.close();
   }
 }
 
@@ -100,5 +94,5 @@ export async function openStore(dataDir: string): Promise<Store> {
     connection.raw.close();
     throw error;
   }
-  return new Store(connection, openReader(path, connection));
+  return new Store(new SqliteDatabase(connection, openReader(path, connection)));
 }

@@ -1,8 +1,8 @@
 /**
- * The usage ledger. Its writes run many times a second, so they use prepared statements inside one synchronous
- * transaction on the connection that Kysely hands out. Reports and lists are read in a process of their own.
+ * The usage ledger: batches as they came, and their sums. Writes go to the database's {@link UsageWriter}, reports and
+ * lists to where they hold up nothing.
  */
-import type { Compilable, Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type {
   Boot,
   NewSegment,
@@ -13,49 +13,19 @@ import type {
   UsageLedger,
 } from '../usage/ports.js';
 import { widened } from '../usage/record.js';
-import { costBytes, costsFromBytes } from '../usage/costs.js';
-import { ROLLUP_KEYS, ROLLUP_SUMS, type RollupTable } from '../usage/rollup-table.js';
-import type { Reader } from './reader.js';
-import {
-  COST_COLUMNS,
-  costColumns,
-  MINUTES_PER_HOUR,
-  reportQuery,
-  type ReportRow,
-  reportRow,
-} from './report.js';
+import { costsFromBytes } from '../usage/costs.js';
+import type { RollupTable } from '../usage/rollup-table.js';
+import { type Database, MAX_SEGMENT_SPAN_MS } from './database.js';
+import { reportQuery, type ReportRow, reportRow } from './report.js';
 import type { Schema } from './schema.js';
-import type { SqliteConnection, SqlStatement, SqlValue } from './sqlite.js';
 
-/**
- * No segment is stored with a longer span of finish times than this (a stepped clock could make one), which lets a
- * listing bound its index scan from below.
- */
-export const MAX_SEGMENT_SPAN_MS = 3_600_000;
+/** The ledger in the store. */
+export class StoredUsage implements UsageLedger {
+  private readonly db: Kysely<Schema>;
 
-const INSERT_SEGMENT = `insert into usage_segment (boot, sequence, first_ms, last_ms, count, records, costs, price_version)
-  values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (boot, sequence) do nothing`;
-
-const ADVANCE_BOOT = 'update usage_boot set rolled_sequence = ? where id = ? and rolled_sequence = ?';
-
-/** Adds sums to a table that has the rollups' columns; in both tables `minute` is the first of the interval. */
-function addRollup(table: 'usage_rollup' | 'usage_rollup_hour'): string {
-  const summed: readonly string[] = [...ROLLUP_SUMS, ...COST_COLUMNS];
-  const columns: readonly string[] = [...ROLLUP_KEYS, ...summed];
-  const sums = summed.map((sum) => `${sum} = ${sum} + excluded.${sum}`).join(', ');
-  return `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})
-    on conflict (${ROLLUP_KEYS.join(', ')}) do update set ${sums}`;
-}
-
-/** The ledger in SQLite. */
-export class SqliteUsageLedger implements UsageLedger {
-  private readonly statements = new Map<string, SqlStatement>();
-
-  constructor(
-    private readonly db: Kysely<Schema>,
-    private readonly connection: SqliteConnection,
-    private readonly reader: Reader,
-  ) {}
+  constructor(private readonly database: Database) {
+    this.db = database.quiet;
+  }
 
   async openBoot(bootId: string): Promise<Boot> {
     const inserted = this.db.insertInto('usage_boot').values({ boot_id: bootId, rolled_sequence: 0 });
@@ -82,10 +52,7 @@ export class SqliteUsageLedger implements UsageLedger {
   }
 
   writeSegments(bootId: number, segments: readonly NewSegment[]): Promise<void> {
-    return this.inTransaction(() => {
-      const insert = this.statement(INSERT_SEGMENT);
-      for (const segment of segments) insert.run([bootId, ...segmentValues(segment)]);
-    });
+    return this.database.usage.writeSegments(bootId, segments);
   }
 
   async segmentsAfter(bootId: number, sequence: number, limit: number): Promise<StoredSegment[]> {
@@ -96,21 +63,11 @@ export class SqliteUsageLedger implements UsageLedger {
   }
 
   addRollups(bootId: number, from: number, to: number, rollups: RollupTable): Promise<boolean> {
-    return this.inTransaction(() => {
-      if (this.statement(ADVANCE_BOOT).run([to, bootId, from]) !== 1) return false;
-      const addMinute = this.statement(addRollup('usage_rollup'));
-      const addHour = this.statement(addRollup('usage_rollup_hour'));
-      rollups.forEach(([minute = 0, ...key], sums, cost) => {
-        const values = [...key, ...sums, ...costColumns(cost)];
-        addMinute.run([minute, ...values]);
-        addHour.run([minute - (minute % MINUTES_PER_HOUR), ...values]);
-      });
-      return true;
-    });
+    return this.database.usage.addRollups(bootId, from, to, rollups);
   }
 
   async queryRollups(query: RollupQuery): Promise<RollupRow[]> {
-    const found = (await this.read(reportQuery(this.db, query))) as ReportRow[];
+    const found = (await this.database.read(reportQuery(this.db, query))) as ReportRow[];
     return found.flatMap((row) => reportRow(row, query.groupBy) ?? []);
   }
 
@@ -124,63 +81,50 @@ export class SqliteUsageLedger implements UsageLedger {
       .where('last_ms', '>=', query.fromMs);
     if (at)
       select = select.where((of) => of(of.refTuple('first_ms', 'id'), '<=', of.tuple(at.firstMs, at.id)));
-    return (await this.read(select.orderBy('first_ms', 'desc').orderBy('id', 'desc').limit(query.limit))).map(
-      segment,
-    );
+    select = select.orderBy('first_ms', 'desc').orderBy('id', 'desc').limit(query.limit);
+    return (await this.database.read(select)).map(segment);
   }
 
-  usedBytes(): Promise<number> {
-    return this.db.connection().execute(async () => {
-      const pages =
-        this.connection.pragmaNumber('page_count') - this.connection.pragmaNumber('freelist_count');
-      return pages * this.connection.pragmaNumber('page_size');
+  async usedBytes(): Promise<number> {
+    const bytes = this.db
+      .selectFrom('usage_boot')
+      .select((of) => of.fn.sum<number | null>('segment_bytes').as('bytes'));
+    return (await bytes.executeTakeFirst())?.bytes ?? 0;
+  }
+
+  deleteSegments(beforeMs: number, limit: number): Promise<number> {
+    return this.db.transaction().execute(async (tx) => {
+      const old = await tx
+        .selectFrom('usage_segment')
+        .innerJoin('usage_boot', 'usage_boot.id', 'usage_segment.boot')
+        .select(['usage_segment.id', 'boot', segmentBytes.as('bytes')])
+        .where('first_ms', '<', beforeMs)
+        .where('last_ms', '<', beforeMs)
+        .whereRef('sequence', '<=', 'rolled_sequence')
+        .orderBy('first_ms')
+        .limit(limit)
+        .execute();
+      if (old.length === 0) return 0;
+      const ids = old.map(({ id }) => id);
+      await tx.deleteFrom('usage_segment').where('id', 'in', ids).execute();
+      for (const [id, bytes] of sumByBoot(old)) {
+        const shrink = tx
+          .updateTable('usage_boot')
+          .set((of) => ({ segment_bytes: of('segment_bytes', '-', bytes) }));
+        await shrink.where('id', '=', id).execute();
+      }
+      return old.length;
     });
   }
-
-  async deleteSegments(beforeMs: number, limit: number): Promise<number> {
-    const old = this.db
-      .selectFrom('usage_segment')
-      .innerJoin('usage_boot', 'usage_boot.id', 'usage_segment.boot')
-      .select('usage_segment.id')
-      .where('first_ms', '<', beforeMs)
-      .where('last_ms', '<', beforeMs)
-      .whereRef('sequence', '<=', 'rolled_sequence')
-      .orderBy('first_ms')
-      .limit(limit);
-    const result = await this.db.deleteFrom('usage_segment').where('id', 'in', old).executeTakeFirst();
-    return Number(result.numDeletedRows);
-  }
-
-  /** Runs a query that may take long where it blocks nothing. */
-  private async read<T>(query: Compilable<T>): Promise<T[]> {
-    const { sql: text, parameters } = query.compile();
-    return (await this.reader.all(text, parameters as readonly SqlValue[])) as T[];
-  }
-
-  /** Waits for the connection, then runs the work without giving way in between. */
-  private inTransaction<T>(work: () => T): Promise<T> {
-    return this.db.connection().execute(async () => this.connection.transaction(work));
-  }
-
-  private statement(text: string): SqlStatement {
-    const known = this.statements.get(text);
-    if (known) return known;
-    const prepared = this.connection.prepare(text);
-    this.statements.set(text, prepared);
-    return prepared;
-  }
 }
 
-function segmentValues(segment: NewSegment): SqlValue[] {
-  const { records, costs, priceVersion } = segment;
-  const first = Math.max(segment.firstMs, segment.lastMs - MAX_SEGMENT_SPAN_MS);
-  const { sequence, lastMs, count } = segment;
-  return [sequence, first, lastMs, count, blob(records), costs && blob(costBytes(costs)), priceVersion];
-}
+/** As the size of a run's segments is counted. */
+const segmentBytes = sql<number>`length(records) + coalesce(length(costs), 0)`;
 
-/** The bytes as libsql takes them. */
-function blob(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function sumByBoot(rows: readonly { boot: number; bytes: number }[]): Map<number, number> {
+  const sums = new Map<number, number>();
+  for (const { boot: id, bytes } of rows) sums.set(id, (sums.get(id) ?? 0) + bytes);
+  return sums;
 }
 
 function boot(row: { id: number; rolled_sequence: number }): Boot {
@@ -205,5 +149,6 @@ function segment(row: {
 }
 
 function bytesOf(blob: Uint8Array | ArrayBuffer): Uint8Array {
-  return new Uint8Array(blob instanceof Uint8Array ? blob.buffer : blob);
+  if (!(blob instanceof Uint8Array)) return new Uint8Array(blob);
+  return new Uint8Array(blob.buffer, blob.byteOffset, blob.byteLength);
 }

@@ -92,7 +92,7 @@ export interface UsageLedger {
   queryRollups(query: RollupQuery): Promise<RollupRow[]>;
   /** Segments that overlap a time range, newest first. */
   querySegments(query: SegmentQuery): Promise<StoredSegment[]>;
-  /** Bytes the store takes up, free space inside it not counted. */
+  /** Bytes of all stored segments. */
   usedBytes(): Promise<number>;
   /** Deletes up to `limit` rolled-up segments, oldest first, whose records all finished before the time; tells how many. */
   deleteSegments(beforeMs: number, limit: number): Promise<number>;

@@ -80,7 +80,7 @@ export interface RecorderOptions {
   readonly bootId: string;
   /** Segments are deleted when their records finished longer ago than this. */
   readonly retentionMs: number;
-  /** Bytes the store may take up before the oldest segments are deleted early; 20 GiB unless given. */
+  /** Bytes of segments the store may hold before the oldest are deleted early; 20 GiB unless given. */
   readonly maxStoreBytes?: number;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openStore, Store } from '../../src/store/index.js';
-import { migrate } from '../../src/store/migrations.js';
 import { openReader } from '../../src/store/reader.js';
+import { SqliteDatabase } from '../../src/store/sqlite-database.js';
+import { migrate } from '../../src/store/sqlite-migrate.js';
 import { openDatabase } from '../../src/store/sqlite.js';
 import { NO_PRICES } from '../../src/usage/index.js';
 import type { RollupRow, UsageLedger } from '../../src/usage/ports.js';
@@ -255,7 +256,7 @@ describe('a store that cannot be written', () => {
   it('because the disk is full: serving goes on, and it recovers', { timeout: 20_000 }, async () => {
     const full = openDatabase(mkdtempSync(join(dir, 'full-')));
     migrate(full.connection, full.path);
-    const small = new Store(full.connection, openReader(full.path, full.connection));
+    const small = new Store(new SqliteDatabase(full.connection, openReader(full.path, full.connection)));
     const recorder = await open({ ledger: small.usage });
     full.connection.exec('pragma max_page_count = 40');
     for (let tick = 0; tick < 5; tick += 1) {
