@@ -319,7 +319,13 @@ function buildAdmin(parts: AdminParts, tokenDigests: readonly string[]): Promise
       now: Date.now,
       random: randomBytes,
     },
-    { tokenDigests, boundHost: address.host, allowedHosts, metricsAccess },
+    {
+      tokenDigests,
+      boundHost: address.host,
+      allowedHosts,
+      metricsAccess,
+      failuresPerMinute: manager.config.settings.maxAuthFailuresPerMinute,
+    },
     logger,
   );
 }

@@ -67,7 +67,7 @@ export async function buildAdminApp(
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
   listRoutes(app);
-  installGuard(app, options);
+  installGuard(app, options, { now: () => deps.now(), actorOf: async () => null });
   app.setErrorHandler(answerError);
   app.setNotFoundHandler(refuseUnknown);
   app.addSchema(ErrorSchema.schema);

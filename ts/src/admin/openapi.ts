@@ -41,6 +41,7 @@ export function openApiRoute(app: AdminApp): void {
   app.get(
     '/openapi.json',
     {
+      config: { permission: 'authenticated' },
       schema: {
         operationId: 'getOpenApi',
         summary: 'This document',

@@ -57,6 +57,8 @@ export const ErrorSchema = named(
 const ALWAYS: readonly AdminErrorCode[] = [
   'unauthorized',
   'host_not_allowed',
+  'forbidden',
+  'too_many_failures',
   'internal_error',
   'store_unavailable',
 ];

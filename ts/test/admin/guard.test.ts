@@ -85,6 +85,42 @@ describe('every route', () => {
   });
 });
 
+describe('a route', () => {
+  const none = { tokenDigests: [], boundHost: '127.0.0.1', allowedHosts: [], failuresPerMinute: 0 };
+  const parts = { actorOf: async () => null, now: Date.now };
+
+  it.each([[undefined], ['keys:everything'], ['']])(
+    'check 64: that declares the permission %j keeps the app from starting',
+    (permission) => {
+      const app = Fastify();
+      installGuard(app, none, parts);
+      const config = permission === undefined ? {} : { permission: permission as 'public' };
+      expect(() => app.get('/', { config }, async () => 'reached')).toThrow(/must declare config.permission/);
+    },
+  );
+});
+
+describe('check 48: wrong tokens', () => {
+  it('close the listener to their address for a minute, right token or not', async () => {
+    const limited = await harness({ failuresPerMinute: 3 });
+    const ask = (token: string, remoteAddress: string) => {
+      const headers = { authorization: `Bearer ${token}` };
+      return limited.app.inject({ url: '/admin/v1/health', headers, remoteAddress });
+    };
+    for (let n = 0; n < 3; n += 1) expect((await ask('wrong', '192.0.2.1')).statusCode).toBe(401);
+    for (const token of ['wrong', TOKEN]) {
+      const answer = await ask(token, '192.0.2.1');
+      expect(answer.statusCode).toBe(429);
+      expect(answer.headers['retry-after']).toBe('60');
+      expect(answer.json()).toMatchObject({ error: { code: 'too_many_failures' } });
+    }
+    expect((await ask(TOKEN, '192.0.2.2')).statusCode).toBe(200);
+    limited.now += 60_000;
+    expect((await ask(TOKEN, '192.0.2.1')).statusCode).toBe(200);
+    await limited.close();
+  });
+});
+
 describe('probes', () => {
   it('reveal nothing but alive and ready', async () => {
     expect((await h.app.inject('/healthz')).json()).toEqual({ status: 'ok' });
@@ -127,8 +163,9 @@ describe('host', () => {
   function guarded(options: Partial<GuardOptions>) {
     const app = Fastify();
     app.setErrorHandler(answerError);
-    installGuard(app, { tokenDigests: [], boundHost: '127.0.0.1', allowedHosts: [], ...options });
-    app.get('/', { config: { public: 'anyone' } }, async () => 'reached');
+    const none = { tokenDigests: [], boundHost: '127.0.0.1', allowedHosts: [], failuresPerMinute: 0 };
+    installGuard(app, { ...none, ...options }, { actorOf: async () => null, now: Date.now });
+    app.get('/', { config: { permission: 'public' } }, async () => 'reached');
     return app;
   }
 

@@ -175,6 +175,7 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
     boundHost: '127.0.0.1',
     allowedHosts: [],
     metricsAccess: 'token',
+    failuresPerMinute: 0,
   };
   const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(line) });
   const app = await buildAdminApp(deps, { ...defaults, ...options }, logger);

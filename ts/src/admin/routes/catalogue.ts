@@ -72,6 +72,7 @@ export function catalogueRoutes(app: AdminApp, { config }: AdminDependencies): v
   app.get(
     '/providers',
     {
+      config: { permission: 'providers:read' },
       schema: {
         operationId: 'listProviders',
         summary: 'List providers',
@@ -85,6 +86,7 @@ export function catalogueRoutes(app: AdminApp, { config }: AdminDependencies): v
   app.get(
     '/models',
     {
+      config: { permission: 'models:read' },
       schema: {
         operationId: 'listModels',
         summary: 'List models',

@@ -11,6 +11,9 @@ import { Model, modelView, Provider, providerView } from './catalogue.js';
 /** Longest document that may be sent for a check, in characters. */
 export const MAX_DOCUMENT_CHARACTERS = 4 * 1024 * 1024;
 
+const READ = { config: { permission: 'config:read' } } as const;
+const WRITE = { config: { permission: 'config:write' } } as const;
+
 const Problem = named(
   'ConfigProblem',
   record(
@@ -97,24 +100,24 @@ const CONFIG_ROUTES = {
 export function configRoutes(app: AdminApp, { config, dataPlane }: AdminDependencies): void {
   for (const { schema } of [Problem, Report]) app.addSchema(schema);
 
-  app.get('/config', { schema: CONFIG_ROUTES.get }, async () => ({
+  app.get('/config', { ...READ, schema: CONFIG_ROUTES.get }, async () => ({
     ...statusView(config.status()),
     providers: config.providers().map(providerView),
     models: config.models().map(modelView),
   }));
 
-  app.get('/config/status', { schema: CONFIG_ROUTES.status }, async () => {
+  app.get('/config/status', { ...READ, schema: CONFIG_ROUTES.status }, async () => {
     const { workers } = dataPlane.stats();
     const versions = workers.map(({ worker, snapshot_version: version }) => ({ worker, version }));
     return { ...statusView(config.status()), workers: versions };
   });
 
   const bodyLimit = 2 * MAX_DOCUMENT_CHARACTERS;
-  app.post('/config/validate', { bodyLimit, schema: CONFIG_ROUTES.validate }, async ({ body }) =>
+  app.post('/config/validate', { ...READ, bodyLimit, schema: CONFIG_ROUTES.validate }, async ({ body }) =>
     reportView(await config.validate(body.document)),
   );
 
-  app.post('/config/reload', { schema: CONFIG_ROUTES.reload }, async () => {
+  app.post('/config/reload', { ...WRITE, schema: CONFIG_ROUTES.reload }, async () => {
     const report = await config.reload();
     if (report.ok) return reportView(report);
     const message = `the configuration was refused and version ${report.version} goes on serving: ${reasons(report)}`;

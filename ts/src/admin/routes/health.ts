@@ -36,7 +36,7 @@ export function probeRoutes(app: AdminApp, { dataPlane }: AdminDependencies): vo
   app.get(
     '/healthz',
     {
-      config: { public: 'anyone' },
+      config: { permission: 'public' },
       schema: {
         ...operation('isAlive', 'Whether the process is alive'),
         security: [],
@@ -49,7 +49,7 @@ export function probeRoutes(app: AdminApp, { dataPlane }: AdminDependencies): vo
   app.get(
     '/readyz',
     {
-      config: { public: 'anyone' },
+      config: { permission: 'public' },
       schema: {
         ...operation(
           'isReady',
@@ -75,7 +75,7 @@ export function metricsRoutes(
   app.get(
     '/metrics',
     {
-      config: metricsAccess === 'loopback' ? { public: 'loopback' } : {},
+      config: { permission: 'metrics:read', openToLoopback: metricsAccess === 'loopback' },
       schema: {
         ...operation('getMetrics', 'Metrics in the Prometheus text format'),
         produces: ['text/plain'],
@@ -91,6 +91,7 @@ export function healthRoutes(app: AdminApp, deps: AdminDependencies): void {
   app.get(
     '/health',
     {
+      config: { permission: 'health:read' },
       schema: { ...operation('getHealth', 'State of the gateway'), response: { 200: Health, ...refusals() } },
     },
     async () => {

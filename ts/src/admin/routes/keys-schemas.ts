@@ -8,10 +8,9 @@ import {
   MAX_OVERLAP_MS,
   MAX_RATE,
 } from '../../governance/virtual-key.js';
+import { pageQuery } from '../paging.js';
 import { IdParams, named, nullable, oneOf, record, refusals, timestamp } from '../schemas.js';
 
-const MAX_PAGE = 500;
-const DEFAULT_PAGE = 100;
 /** Overlaps are given in seconds. */
 export const MS_PER_SECOND = 1_000;
 
@@ -108,13 +107,7 @@ const KeyList = record({
 });
 /** What a list may be narrowed to. */
 export const ListQuery = record({
-  limit: Type.Integer({
-    minimum: 1,
-    maximum: MAX_PAGE,
-    default: DEFAULT_PAGE,
-    description: 'Keys per page.',
-  }),
-  after: Type.Integer({ minimum: 0, default: 0, description: 'Keys with a greater id only.' }),
+  ...pageQuery(Type.Integer({ minimum: 0, description: 'Keys with a greater id only.' })),
   state: Type.Optional(oneOf(['active', 'expired', 'revoked'])),
   source: Type.Optional(oneOf(['api', 'config'])),
 });

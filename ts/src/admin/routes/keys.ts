@@ -5,6 +5,8 @@ import { keyState, type KeyRequest } from '../../governance/virtual-key.js';
 import type { AdminApp } from '../app.js';
 import { KeysService } from '../keys-service.js';
 import type { AdminDependencies } from '../ports.js';
+import { pageOf } from '../paging.js';
+import { tagged } from '../preconditions.js';
 import { toTimestamp, toTimestampOrNull } from '../schemas.js';
 import {
   Key,
@@ -18,6 +20,9 @@ import {
 
 type KeyView = Static<(typeof Key)['schema']>;
 
+const READ = { config: { permission: 'keys:read' } } as const;
+const WRITE = { config: { permission: 'keys:write' } } as const;
+
 /** Adds the routes. */
 export function keyRoutes(app: AdminApp, deps: AdminDependencies): void {
   for (const { schema } of [Key, KeyWithSecret]) app.addSchema(schema);
@@ -28,35 +33,37 @@ export function keyRoutes(app: AdminApp, deps: AdminDependencies): void {
 }
 
 function readRoutes(app: AdminApp, service: KeysService, view: (key: VirtualKeyRow) => KeyView): void {
-  app.get('/keys', { schema: KEY_ROUTES.list }, async ({ query }) => {
+  app.get('/keys', { ...READ, schema: KEY_ROUTES.list }, async ({ query }) => {
     const keys = (await service.list()).map(view).filter((key) => isWanted(key, query));
-    const page = keys.slice(0, query.limit);
-    return { keys: page, next_after: keys.length > page.length ? (page.at(-1)?.id ?? null) : null };
+    const { entries, nextAfter } = pageOf(keys, query.limit, ({ id }) => id);
+    return { keys: entries, next_after: nextAfter };
   });
 
-  app.get('/keys/:id', { schema: KEY_ROUTES.get }, async ({ params }) => view(await service.find(params.id)));
+  app.get('/keys/:id', { ...READ, schema: KEY_ROUTES.get }, async ({ params }, reply) =>
+    tagged(reply, view(await service.find(params.id))),
+  );
 }
 
 function writeRoutes(app: AdminApp, service: KeysService, view: (key: VirtualKeyRow) => KeyView): void {
-  app.post('/keys', { schema: KEY_ROUTES.create }, async ({ body, log }, reply) => {
+  app.post('/keys', { ...WRITE, schema: KEY_ROUTES.create }, async ({ body, log }, reply) => {
     const { key, secret } = await service.create({ name: body.name, ...settings(body, {}) });
     log.info({ event: 'key_created', key_id: key.id, key_name: key.name }, 'key created');
     return reply.code(201).send({ key: view(key), secret });
   });
 
-  app.patch('/keys/:id', { schema: KEY_ROUTES.change }, async ({ params, body, log }) => {
+  app.patch('/keys/:id', { ...WRITE, schema: KEY_ROUTES.change }, async ({ params, body, log }) => {
     const key = await service.change(params.id, (current) => settings(body, current.limits));
     log.info({ event: 'key_changed', key_id: key.id, fields: Object.keys(body) }, 'key changed');
     return view(key);
   });
 
-  app.delete('/keys/:id', { schema: KEY_ROUTES.revoke }, async ({ params, log }) => {
+  app.delete('/keys/:id', { ...WRITE, schema: KEY_ROUTES.revoke }, async ({ params, log }) => {
     const key = await service.revoke(params.id);
     log.info({ event: 'key_revoked', key_id: key.id, key_name: key.name }, 'key revoked');
     return view(key);
   });
 
-  app.post('/keys/:id/rotate', { schema: KEY_ROUTES.rotate }, async ({ params, body, log }) => {
+  app.post('/keys/:id/rotate', { ...WRITE, schema: KEY_ROUTES.rotate }, async ({ params, body, log }) => {
     const expiresAt = parsedExpiry(body.expires_at);
     const overlapMs = body.overlap_seconds * MS_PER_SECOND;
     const { key, secret } = await service.rotate(params.id, {
@@ -69,7 +76,7 @@ function writeRoutes(app: AdminApp, service: KeysService, view: (key: VirtualKey
 }
 
 function isWanted(key: KeyView, query: Static<typeof ListQuery>): boolean {
-  const { after, state, source } = query;
+  const { after = 0, state, source } = query;
   return key.id > after && (state ?? key.state) === key.state && (source ?? key.source) === key.source;
 }
 

@@ -159,6 +159,7 @@ export function usageRoutes(app: AdminApp, deps: AdminDependencies): void {
   app.get(
     '/usage',
     {
+      config: { permission: 'usage:read' },
       schema: {
         operationId: 'getUsage',
         summary: 'Usage, summed by group and interval',
@@ -173,6 +174,7 @@ export function usageRoutes(app: AdminApp, deps: AdminDependencies): void {
   app.get(
     '/usage/requests',
     {
+      config: { permission: 'usage:read' },
       schema: {
         operationId: 'listRequests',
         summary: 'Single requests, newest first, for as long as their detail is kept',
