@@ -11,6 +11,7 @@ use crate::base_url::BaseUrl;
 use crate::heads::{Head, Heads};
 use crate::lanes::Upstream;
 use crate::plan::PlanError;
+use crate::price::PricePlan;
 use crate::registry::TargetState;
 use crate::signer::Signer;
 
@@ -124,6 +125,8 @@ pub struct TargetPlan {
     pub quirks: Quirks,
     /// Most tokens the model can generate.
     pub max_output_tokens: Option<u32>,
+    /// What it costs; absent where nobody says.
+    pub price: Option<PricePlan>,
     /// Share of its tier.
     pub weight: u32,
     /// Its breaker.
@@ -146,6 +149,7 @@ impl TargetPlan {
             fixed_name,
             quirks: Quirks::of(&target.quirks),
             max_output_tokens: target.max_output_tokens,
+            price: None,
             weight: target.weight,
             state,
         }
@@ -163,6 +167,7 @@ impl TargetPlan {
             fixed_name: None,
             quirks: Quirks::NONE,
             max_output_tokens: None,
+            price: None,
             weight: 1,
             state,
         }

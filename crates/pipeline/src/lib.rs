@@ -13,6 +13,7 @@ mod lanes;
 mod models;
 mod names;
 mod plan;
+mod price;
 mod registry;
 mod restrict;
 mod routes;
@@ -29,6 +30,7 @@ pub use lanes::{
 pub use models::{ModelMatch, ModelPlan, ModelTable};
 pub use names::NamePattern;
 pub use plan::{Plan, PlanError, compile};
+pub use price::PricePlan;
 pub use registry::{Registry, TargetState};
 pub use routes::{Call, ModelsShape, RouteMatch, StoredCall, match_route, wire_of_path};
 pub use signer::Signer;

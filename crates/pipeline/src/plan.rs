@@ -6,6 +6,7 @@ use sluice_types::{Model, Settings, Snapshot};
 use crate::egress::{ProviderPlan, TargetPlan};
 use crate::keys::{KeyPlan, KeyTable};
 use crate::models::{ModelPlan, ModelTable};
+use crate::price::PricePlan;
 use crate::registry::Registry;
 
 /// A snapshot compiled for look-up. It is never edited, only replaced; a request keeps the plan it began with.
@@ -13,6 +14,8 @@ use crate::registry::Registry;
 pub struct Plan {
     /// `Snapshot::version`
     pub version: u64,
+    /// `Snapshot::prices`
+    pub prices_id: u32,
     /// Bounds and switches.
     pub settings: Settings,
     /// Virtual keys by digest.
@@ -111,6 +114,7 @@ pub fn compile(snapshot: &Snapshot, registry: &Registry) -> Result<Plan, PlanErr
     let provider_names: Vec<&str> = providers.iter().map(|provider| &*provider.name).collect();
     Ok(Plan {
         version: snapshot.version,
+        prices_id: snapshot.prices,
         settings: snapshot.settings.clone(),
         keys: KeyTable::compile(&snapshot.keys, registry, &provider_names)?,
         models,
@@ -155,7 +159,9 @@ fn compile_tiers(
             return Err(PlanError::new(&format!("{path}.id"), "id_zero", "ids start at 1"));
         }
         let index = u32::try_from(targets.len()).map_err(|_| PlanError::too_many("models"))?;
-        targets.push(TargetPlan::compile(target, model.id, provider, registry.target(target.id)));
+        let compiled = TargetPlan::compile(target, model.id, provider, registry.target(target.id));
+        let price = target.price.as_ref().map(|price| PricePlan::compile(price, &format!("{path}.price")));
+        targets.push(TargetPlan { price: price.transpose()?, ..compiled });
         match tiers.last_mut() {
             Some((tier, members)) if *tier == target.tier => members.push(index),
             Some((tier, _)) if *tier > target.tier => {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sluice_dialects::wire::Wire;
 use sluice_limits::Admitted;
 use sluice_pipeline::{ProviderPlan, wire_of};
-use sluice_types::{ErrorKind, Route, Usage, UsageRecord, flags};
+use sluice_types::{ErrorKind, Route, ServiceTier, Usage, UsageRecord, flags};
 
 use crate::metrics::AttemptOutcome;
 use crate::timers::left_of;
@@ -40,6 +40,8 @@ pub(crate) struct Settlement<'w> {
     usage: Option<Usage>,
     /// What to book where the provider reports nothing.
     estimate: Usage,
+    /// How urgently the provider says it served.
+    tier: ServiceTier,
     streaming: bool,
     /// The answer has been sent to its end.
     answered: bool,
@@ -52,6 +54,7 @@ impl<'w> Settlement<'w> {
         let record = UsageRecord {
             request_id: worker.next_request_id(),
             started_at_ms: wall_clock_ms(),
+            prices_id: plan.plan().prices_id,
             ..Default::default()
         };
         Self {
@@ -69,6 +72,7 @@ impl<'w> Settlement<'w> {
             target: None,
             usage: None,
             estimate: Usage::default(),
+            tier: ServiceTier::Standard,
             streaming: false,
             answered: false,
             error: None,
@@ -261,6 +265,18 @@ impl<'w> Settlement<'w> {
         usage
     }
 
+    /// What the request cost, by the prices it was admitted under: those of the plan it holds, whatever came since. Where
+    /// no model was asked of a provider, nothing was spent.
+    fn cost(&self, usage: &Usage) -> i64 {
+        let Some((target, _)) = self.target else { return 0 };
+        let target = &self.plan.plan().targets[target as usize];
+        match &target.price {
+            Some(price) => price.charge(usage, self.tier, self.record.status),
+            None if target.id == 0 => 0,
+            None => UsageRecord::UNPRICED,
+        }
+    }
+
     fn settle_limits(&mut self, usage: &Usage, now: Instant) {
         let (Some(key), Some(admitted)) = (self.key, self.admitted.take()) else { return };
         let key = self.plan.plan().keys.get(key);
@@ -284,7 +300,10 @@ impl Drop for Settlement<'_> {
         }
         let usage = self.final_usage();
         self.settle_limits(&usage, now);
+        let cost = self.cost(&usage);
         let record = &mut self.record;
+        record.cost_picousd = cost;
+        record.service_tier = self.tier as u8;
         record.route = self.route as u8;
         record.error = self.error.map_or(0, |kind| kind as u8);
         record.duration_us = micros(now.saturating_duration_since(self.started));

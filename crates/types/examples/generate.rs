@@ -6,8 +6,8 @@ use std::io::Write;
 use schemars::schema_for;
 use serde_json::{Value, json};
 use sluice_types::{
-    ErrorKind, FIELDS, LATENCY_BOUNDS_US, MeterLevel, RECORD_BYTES, Route, Snapshot, StartOptions, Stats,
-    flags,
+    ErrorKind, FIELDS, LATENCY_BOUNDS_US, MeterLevel, RECORD_BYTES, Route, ServiceTier, Snapshot,
+    StartOptions, Stats, UsageRecord, flags,
 };
 
 fn main() {
@@ -21,6 +21,7 @@ fn main() {
         .iter()
         .map(|kind| json!({"id": *kind as u8, "code": kind.code(), "status": kind.status()}))
         .collect();
+    let tiers: Vec<&str> = ServiceTier::ALL.iter().map(|tier| tier.label()).collect();
     let document = json!({
         "schemas": {
             "StartOptions": schema_for!(StartOptions),
@@ -38,6 +39,8 @@ fn main() {
                 "truncated": flags::TRUNCATED,
             },
         },
+        "unpriced": UsageRecord::UNPRICED,
+        "service_tiers": tiers,
         "routes": routes,
         "errors": errors,
         "latency_bounds_us": LATENCY_BOUNDS_US,

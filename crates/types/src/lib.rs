@@ -17,7 +17,7 @@ pub use meter::{
     CalendarUnit, Measure, Meter, MeterLevel, MeterMode, MeterUse, RefusalStyle, TokenWeights, Window,
 };
 pub use price::{Price, PriceTier, Rates};
-pub use record::{FIELDS, Field, FieldKind, RECORD_BYTES, Route, UsageRecord, flags};
+pub use record::{FIELDS, Field, FieldKind, RECORD_BYTES, Route, ServiceTier, UsageRecord, flags};
 pub use secret::Secret;
 pub use snapshot::{
     AllowList, Auth, Dialect, Header, KeyDigest, KeyLimits, Listener, Model, ModelInfo, Provider,

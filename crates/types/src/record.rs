@@ -1,7 +1,7 @@
 //! The usage record: what is known of one finished request, in a fixed layout that crosses to TypeScript as bytes.
 
 /// Size of a [`UsageRecord`] on the wire, in bytes.
-pub const RECORD_BYTES: usize = 112;
+pub const RECORD_BYTES: usize = 128;
 
 /// Which API a request came in by. Values are stored; they are only ever appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +166,38 @@ pub mod flags {
     pub const TRUNCATED: u8 = 8;
 }
 
+/// How urgently a provider says it served a request; each has its own prices. Values are stored; they are only ever
+/// appended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ServiceTier {
+    /// The usual one, and whatever is not told.
+    #[default]
+    Standard = 0,
+    /// Cheaper, when there is room.
+    Flex = 1,
+    /// Dearer, before the others.
+    Priority = 2,
+    /// Cheaper, within hours.
+    Batch = 3,
+}
+
+impl ServiceTier {
+    /// Every tier, in the order of the discriminants.
+    pub const ALL: [Self; 4] = [Self::Standard, Self::Flex, Self::Priority, Self::Batch];
+
+    /// The name in reports.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Batch => "batch",
+        }
+    }
+}
+
 /// One finished request. Every terminal path writes exactly one, refusals after authentication included.
 ///
 /// Ids are those of the snapshot, 0 where the request did not get that far. Times are wall clock in milliseconds since
@@ -224,6 +256,17 @@ pub struct UsageRecord {
     pub audio_output_tokens: u32,
     /// Generated tokens of images (a part of `output_tokens`).
     pub image_output_tokens: u32,
+    /// What it cost, in pico-USD, by the prices it was admitted under; [`UsageRecord::UNPRICED`] where its target has none.
+    pub cost_picousd: i64,
+    /// `Snapshot::prices` of the snapshot it was admitted under: whose prices `cost_picousd` is by.
+    pub prices_id: u32,
+    /// [`ServiceTier`] it was served with.
+    pub service_tier: u8,
+}
+
+impl UsageRecord {
+    /// Stands for a cost that is not known, which is not the same as none.
+    pub const UNPRICED: i64 = -1;
 }
 
 /// How a field of the record is stored.
@@ -233,6 +276,8 @@ pub enum FieldKind {
     Id,
     /// Little-endian unsigned integer of 8 bytes.
     U64,
+    /// Little-endian signed integer of 8 bytes.
+    I64,
     /// Little-endian unsigned integer of 4 bytes.
     U32,
     /// Little-endian unsigned integer of 2 bytes.
@@ -245,7 +290,7 @@ impl FieldKind {
     const fn bytes(self) -> usize {
         match self {
             Self::Id => 16,
-            Self::U64 => 8,
+            Self::U64 | Self::I64 => 8,
             Self::U32 => 4,
             Self::U16 => 2,
             Self::U8 => 1,
@@ -267,7 +312,7 @@ pub struct Field {
 macro_rules! layout {
     ($($name:ident: $kind:ident),* $(,)?) => {
         /// The layout of a record on the wire, in order, every field on a boundary of its size, at most of 4 bytes. Fields
-        /// are only ever appended, into the padding.
+        /// are only ever appended, into the padding while there is any: a longer record is told from a stored one by its size.
         pub const FIELDS: &[Field] = &{
             let mut at = 0;
             [$({
@@ -321,6 +366,9 @@ layout! {
     image_input_tokens: U32,
     audio_output_tokens: U32,
     image_output_tokens: U32,
+    cost_picousd: I64,
+    prices_id: U32,
+    service_tier: U8,
 }
 
 #[inline(always)]
@@ -349,6 +397,9 @@ mod tests {
             status: 503,
             attempts: 3,
             image_output_tokens: 0x0a0b_0c0d,
+            cost_picousd: UsageRecord::UNPRICED,
+            prices_id: 17,
+            service_tier: ServiceTier::Batch as u8,
             ..UsageRecord::default()
         };
         let bytes = record.to_bytes();
@@ -359,6 +410,9 @@ mod tests {
         assert_eq!(bytes[at("status")..][..2], 503u16.to_le_bytes());
         assert_eq!(bytes[at("attempts")], 3);
         assert_eq!(bytes[at("image_output_tokens")..][..4], record.image_output_tokens.to_le_bytes());
+        assert_eq!(bytes[at("cost_picousd")..][..8], [0xff; 8]);
+        assert_eq!(bytes[at("prices_id")], 17);
+        assert_eq!(bytes[at("service_tier")], 3);
         for field in FIELDS {
             assert_eq!(field.offset % field.kind.bytes().min(4), 0, "{}", field.name);
         }

@@ -55,6 +55,9 @@ pub struct Snapshot {
     pub models: Vec<Model>,
     /// Virtual keys.
     pub keys: Vec<VirtualKey>,
+    /// Id of the version of its prices, for records; 0 where it has none.
+    #[serde(default)]
+    pub prices: u32,
     /// Budgets and rate limits; the others name them by id.
     #[serde(default)]
     pub meters: Vec<Meter>,

@@ -2,7 +2,7 @@
  * Reading usage records: fixed, little-endian, 4-byte aligned, laid out by the data plane (`bridge/generated/record.ts`).
  * The hot loop reads 32-bit words; everything else goes through {@link decodeRecord}.
  */
-import { RECORD_BYTES, RECORD_FIELDS } from '../bridge/generated/record.js';
+import { RECORD_BYTES, RECORD_FIELDS, UNPRICED } from '../bridge/generated/record.js';
 
 /** Words of one record. */
 export const RECORD_WORDS = RECORD_BYTES / 4;
@@ -10,6 +10,8 @@ export const RECORD_WORDS = RECORD_BYTES / 4;
 const MICROSECONDS_PER_MS = 1_000;
 const HIGH_WORD = 2 ** 32;
 const STARTED = RECORD_FIELDS.started_at_ms.offset / 4;
+const COST = RECORD_FIELDS.cost_picousd.offset;
+const COST_BYTES = 8;
 const DURATION = RECORD_FIELDS.duration_us.offset / 4;
 
 /** One record, decoded. Ids are 0 where the request did not get that far. */
@@ -41,6 +43,12 @@ export interface UsageRecord {
   readonly imageInputTokens: number;
   readonly audioOutputTokens: number;
   readonly imageOutputTokens: number;
+  /** Pico-USD; -1 where there was no price. */
+  readonly costPicousd: bigint;
+  /** Label of the version of the prices; 0 in a record from before it was written down. */
+  readonly pricesId: number;
+  /** Index into `SERVICE_TIER_LABELS`. */
+  readonly serviceTier: number;
 }
 
 /** The bytes as 32-bit words; copied only where they do not lie on a word boundary. */
@@ -54,13 +62,22 @@ export function recordCount(bytes: Uint8Array): number {
   return Math.floor(bytes.byteLength / RECORD_BYTES);
 }
 
-/** Records as they are now, from a batch of `count` that an earlier version may have stored: what it did not know is 0. */
-export function widened(bytes: Uint8Array, count: number): Uint8Array {
+/**
+ * Records as they are now, from a batch of `count` that an earlier version may have stored. What it did not know is 0, but a
+ * cost is unknown, unless it stands in `costs`: 8 bytes for each record, which is where costs were before records had them.
+ */
+export function widened(bytes: Uint8Array, count: number, costs: Uint8Array | null = null): Uint8Array {
   const stored = count === 0 ? RECORD_BYTES : Math.floor(bytes.byteLength / count);
   if (stored >= RECORD_BYTES) return bytes;
   const wide = new Uint8Array(count * RECORD_BYTES);
-  for (let index = 0; index < count; index += 1)
-    wide.set(bytes.subarray(index * stored, (index + 1) * stored), index * RECORD_BYTES);
+  const view = new DataView(wide.buffer);
+  for (let index = 0; index < count; index += 1) {
+    const at = index * RECORD_BYTES;
+    wide.set(bytes.subarray(index * stored, (index + 1) * stored), at);
+    const cost = costs?.subarray(index * COST_BYTES, (index + 1) * COST_BYTES);
+    if (cost?.length === COST_BYTES) wide.set(cost, at + COST);
+    else view.setBigInt64(at + COST, UNPRICED, true);
+  }
   return wide;
 }
 
@@ -106,6 +123,9 @@ export function decodeRecord(bytes: Uint8Array, index: number): UsageRecord {
     imageInputTokens: u32('image_input_tokens'),
     audioOutputTokens: u32('audio_output_tokens'),
     imageOutputTokens: u32('image_output_tokens'),
+    costPicousd: view.getBigInt64(RECORD_FIELDS.cost_picousd.offset, true),
+    pricesId: u32('prices_id'),
+    serviceTier: u8('service_tier'),
   };
 }
 

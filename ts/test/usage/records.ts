@@ -1,10 +1,10 @@
 /** Usage records made by hand, in the layout the data plane writes. */
 import { RECORD_BYTES, RECORD_FIELDS } from '../../src/bridge/generated/record.js';
 
-type Field = Exclude<keyof typeof RECORD_FIELDS, 'request_id'>;
+type Field = Exclude<keyof typeof RECORD_FIELDS, 'request_id' | 'cost_picousd'>;
 
 /** Fields of a record; absent ones are 0. `request_id` is the number its last bytes hold. */
-export type RecordFields = Partial<Record<Field | 'request_id', number>>;
+export type RecordFields = Partial<Record<Field | 'request_id', number>> & { cost_picousd?: number | bigint };
 
 /** Some minute in 2025, on its boundary. */
 export const T0 = 1_753_000_020_000;
@@ -35,11 +35,12 @@ export function records(rows: readonly RecordFields[]): Buffer {
 function write(bytes: Buffer, at: number, row: RecordFields): void {
   bytes.writeUInt32BE(row.request_id ?? 0, at + 12);
   for (const [name, { offset, kind }] of Object.entries(RECORD_FIELDS)) {
-    const value = row[name as Field] ?? 0;
-    if (kind === 'u64') bytes.writeBigUInt64LE(BigInt(value), at + offset);
-    else if (kind === 'u32') bytes.writeUInt32LE(value, at + offset);
-    else if (kind === 'u16') bytes.writeUInt16LE(value, at + offset);
-    else if (kind === 'u8') bytes.writeUInt8(value, at + offset);
+    const value = row[name as keyof RecordFields] ?? 0;
+    if (kind === 'i64') bytes.writeBigInt64LE(BigInt(value), at + offset);
+    else if (kind === 'u64') bytes.writeBigUInt64LE(BigInt(value), at + offset);
+    else if (kind === 'u32') bytes.writeUInt32LE(Number(value), at + offset);
+    else if (kind === 'u16') bytes.writeUInt16LE(Number(value), at + offset);
+    else if (kind === 'u8') bytes.writeUInt8(Number(value), at + offset);
   }
 }
 

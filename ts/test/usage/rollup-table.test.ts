@@ -85,7 +85,7 @@ describe('decodeRecord', () => {
     expect(decoded.requestId).toBe('0000000000000000000000000000abcd'.slice(-32));
     const byName = Object.entries(decoded).filter(([name]) => name !== 'requestId');
     const snake = (name: string) => name.replace(/[A-Z]|1h/g, (part) => `_${part.toLowerCase()}`);
-    expect(Object.fromEntries(byName.map(([name, value]) => [snake(name), value]))).toEqual({
+    expect(Object.fromEntries(byName.map(([name, value]) => [snake(name), Number(value)]))).toEqual({
       ...row,
       request_id: undefined,
     });
@@ -104,8 +104,23 @@ describe('widened', () => {
       wide.subarray(0, FORMER_BYTES),
       wide.subarray(RECORD_BYTES, RECORD_BYTES + FORMER_BYTES),
     ]);
-    const read = widened(former, 2);
-    expect(Buffer.from(read)).toEqual(wide);
+    const read = (costs: Buffer | null) => Buffer.from(widened(former, 2, costs));
+    const unknown = { cost_picousd: -1 };
+    expect(read(null)).toEqual(
+      records([
+        { ...OK, ...unknown },
+        { ...OK, key_id: 7, ...unknown },
+      ]),
+    );
+    const costs = Buffer.alloc(16);
+    costs.writeBigInt64LE(2n ** 40n + 5n);
+    costs.writeBigInt64LE(-1n, 8);
+    expect(read(costs)).toEqual(
+      records([
+        { ...OK, cost_picousd: 2n ** 40n + 5n },
+        { ...OK, key_id: 7, ...unknown },
+      ]),
+    );
     expect(widened(wide, 2)).toBe(wide);
     expect(widened(Buffer.alloc(0), 0)).toHaveLength(0);
   });

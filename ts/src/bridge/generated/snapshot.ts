@@ -211,6 +211,10 @@ export interface Snapshot {
    */
   models: Model[];
   /**
+   * Id of the version of its prices, for records; 0 where it has none.
+   */
+  prices?: number;
+  /**
    * Upstream accounts.
    */
   providers: Provider[];
