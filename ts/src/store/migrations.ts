@@ -2,6 +2,7 @@
  * Forward-only migrations, one list for every database. All that are missing run in one transaction that holds a lock,
  * so that two processes starting at once migrate once and a failure leaves nothing half done.
  */
+import { accessTables } from './access-tables.js';
 import type { Ddl } from './ddl.js';
 
 const governance = (ddl: Ddl): string =>
@@ -160,6 +161,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: 'tokens by kind', sql: tokensByKind },
   { name: 'costs', sql: costs },
   { name: 'sizes of segments', sql: segmentSizes },
+  { name: 'access management', sql: accessTables },
 ];
 
 /** The database cannot be used by this version of the program. */

@@ -1,5 +1,12 @@
 /** The tables of the store, as Kysely sees them. The SQL that creates them is in `migrations.ts`. */
 import type { Generated } from 'kysely';
+import type {
+  AdminAnswerTable,
+  AdminRoleTable,
+  AdminTokenTable,
+  AuditTable,
+  ProviderKeyTable,
+} from './access-tables.js';
 
 /** Stable ids of names; one sequence for all kinds. */
 export interface LabelTable {
@@ -102,4 +109,9 @@ export interface Schema {
   usage_segment: UsageSegmentTable;
   usage_rollup: UsageRollupTable;
   usage_rollup_hour: UsageRollupTable;
+  admin_token: AdminTokenTable;
+  admin_role: AdminRoleTable;
+  audit: AuditTable;
+  provider_key: ProviderKeyTable;
+  admin_answer: AdminAnswerTable;
 }

@@ -7,10 +7,20 @@ import type {
   VirtualKeyChange,
   VirtualKeyRow,
 } from '../governance/ports.js';
+import type {
+  AccessRepository,
+  AnswerRepository,
+  AuditRepository,
+  ProviderKeyRepository,
+} from '../governance/access-ports.js';
 import type { UsageLedger } from '../usage/ports.js';
+import { AccessStore } from './access.js';
+import { AnswerStore } from './answers.js';
+import { AuditStore } from './audit.js';
 import type { Database } from './database.js';
 import { KeyStore } from './keys.js';
 import { FactStore, LabelStore } from './labels.js';
+import { ProviderKeyStore } from './provider-keys.js';
 import { openReader } from './reader.js';
 import { SqliteDatabase } from './sqlite-database.js';
 import { migrate } from './sqlite-migrate.js';
@@ -21,6 +31,13 @@ import { StoredUsage } from './usage.js';
 export class Store implements GovernanceStore {
   /** Usage: batches and sums. */
   readonly usage: UsageLedger;
+  /** Tokens and roles of the admin API. */
+  readonly access: AccessRepository;
+  readonly audit: AuditRepository;
+  /** Keys of providers, sealed. */
+  readonly providerKeys: ProviderKeyRepository;
+  /** Answers of the admin API that may be asked for again. */
+  readonly answers: AnswerRepository;
   private readonly keys: KeyStore;
   private readonly labels: LabelStore;
   private readonly facts: FactStore;
@@ -30,6 +47,10 @@ export class Store implements GovernanceStore {
     this.labels = new LabelStore(database);
     this.facts = new FactStore(database);
     this.usage = new StoredUsage(database);
+    this.access = new AccessStore(database);
+    this.audit = new AuditStore(database);
+    this.providerKeys = new ProviderKeyStore(database);
+    this.answers = new AnswerStore(database);
   }
 
   labelIds(names: readonly LabelName[]): Promise<number[]> {
