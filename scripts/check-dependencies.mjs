@@ -43,6 +43,8 @@ const RUST_PACKAGES = {
   rustls: WITH_SOCKETS,
   'tokio-rustls': WITH_SOCKETS,
   libc: WITH_SOCKETS,
+  jiff: ['limits'],
+  'portable-atomic': ['limits'],
 };
 
 /** What Rust code may say only in some crates. */

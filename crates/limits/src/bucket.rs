@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Period of every limit in this crate: one minute, in nanoseconds.
+/// Period of a bucket unless it is given another: one minute, in nanoseconds.
 pub const PERIOD_NS: u64 = 60_000_000_000;
 
 /// A bucket in debt is full again after this long at the latest, however much was charged to it. Without a bound one
@@ -18,18 +18,21 @@ const MAX_DEBT_NS: u64 = 3_600_000_000_000;
 
 /// Internal units per nanosecond. Sixteen leaves 36 years until the clock wraps, and wrapping is harmless.
 const UNITS_PER_NS: u64 = 16;
-const PERIOD: u64 = PERIOD_NS * UNITS_PER_NS;
-const MAX_AHEAD: u64 = PERIOD + MAX_DEBT_NS * UNITS_PER_NS;
+
+/// The longest period, 366 days: what is ahead of the clock stays far below half of what a word holds.
+pub(crate) const MAX_PERIOD_NS: u64 = 366 * 86_400 * 1_000_000_000;
 
 /// A bucket that nothing was ever taken from.
 const UNTOUCHED: u64 = 0;
 
-/// A bucket that holds one minute's worth of tokens and refills evenly. The limit is an argument of every call.
+/// A bucket that holds what its limit grants in one period and refills evenly. The limit is an argument of every call.
 ///
 /// Guarantee: over any span of time the tokens taken, less those given back, are at most the limit plus what refills
 /// in that span (to within a sixteenth of one token). Under a clock that stands still they are at most the limit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TokenBucket {
+    /// Time in which an empty bucket is full again, in units.
+    period: u64,
     /// When the bucket is full, in wrapping units; [`UNTOUCHED`] when it always was.
     full_at: AtomicU64,
     /// When the bucket was last seen full, in nanoseconds. A charge made before it has been paid back by time already.
@@ -40,10 +43,10 @@ pub struct TokenBucket {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a charge that is not settled stands as it was estimated"]
 pub struct Charge {
-    tokens: u64,
-    units: u64,
+    pub(crate) tokens: u64,
+    pub(crate) units: u64,
     /// `seen_full_ns` at the time of the charge.
-    period: u64,
+    pub(crate) period: u64,
 }
 
 impl Charge {
@@ -70,11 +73,12 @@ pub enum Shortage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
     limit: u64,
+    period: u64,
     ahead: u64,
 }
 
 impl Level {
-    /// The limit it was measured against, in tokens per minute.
+    /// The limit it was measured against, in tokens per period.
     #[must_use]
     pub const fn limit(&self) -> u64 {
         self.limit
@@ -83,8 +87,8 @@ impl Level {
     /// Tokens that could be taken at once.
     #[must_use]
     pub fn remaining(&self) -> u64 {
-        let room = Rate::of(self.limit).capacity().saturating_sub(self.ahead);
-        let tokens = u128::from(room) * u128::from(self.limit) / u128::from(PERIOD);
+        let room = Rate::of(self.limit, self.period).capacity().saturating_sub(self.ahead);
+        let tokens = u128::from(room) * u128::from(self.limit) / u128::from(self.period);
         u64::try_from(tokens).unwrap_or(u64::MAX).min(self.limit)
     }
 
@@ -99,49 +103,62 @@ impl Level {
 #[derive(Clone, Copy)]
 struct Rate {
     limit: u64,
+    period: u64,
     /// What one token costs, rounded up.
     token: u64,
 }
 
 impl Rate {
     #[inline]
-    fn of(limit: u64) -> Self {
-        Self { limit, token: PERIOD.div_ceil(limit.max(1)) }
+    fn of(limit: u64, period: u64) -> Self {
+        Self { limit, period, token: period.div_ceil(limit.max(1)) }
     }
 
     /// What `n` tokens cost, rounded up; `n` is at most the limit.
     #[inline]
     fn cost(self, n: u64) -> u64 {
-        if n == 1 { self.token } else { proportion(n, self.limit) }
+        if n == 1 { self.token } else { proportion(n, self.limit, self.period) }
     }
 
     /// How far ahead of the clock a bucket may be. It is the period and the little by which rounding up makes a whole
     /// bucket of single tokens dearer than that, so that a limit of 7 lets 7 through; never enough for a token more.
     #[inline]
     fn capacity(self) -> u64 {
-        let excess = self.token.saturating_mul(self.limit).saturating_sub(PERIOD);
-        PERIOD + excess.min(self.token / 16)
+        let excess = self.token.saturating_mul(self.limit).saturating_sub(self.period);
+        self.period + excess.min(self.token / 16)
     }
 }
 
 /// `n` parts of `limit` of a period, rounded up.
 #[inline]
-fn proportion(n: u64, limit: u64) -> u64 {
+fn proportion(n: u64, limit: u64, period: u64) -> u64 {
     let limit = limit.max(1);
-    match n.checked_mul(PERIOD) {
+    match n.checked_mul(period) {
         Some(product) => product.div_ceil(limit),
         None => {
-            let units = (u128::from(n) * u128::from(PERIOD)).div_ceil(u128::from(limit));
+            let units = (u128::from(n) * u128::from(period)).div_ceil(u128::from(limit));
             u64::try_from(units).unwrap_or(u64::MAX)
         }
     }
 }
 
 impl TokenBucket {
-    /// A full bucket.
+    /// A full bucket whose limits are per minute.
     #[must_use]
     pub const fn new() -> Self {
-        Self { full_at: AtomicU64::new(UNTOUCHED), seen_full_ns: AtomicU64::new(0) }
+        Self::with_period(PERIOD_NS)
+    }
+
+    /// A full bucket whose limits are per `period_ns`, which is taken to be from 1 microsecond to 366 days.
+    #[must_use]
+    pub(crate) const fn with_period(period_ns: u64) -> Self {
+        let period_ns = if period_ns < 1_000 { 1_000 } else { period_ns };
+        let period_ns = if period_ns > MAX_PERIOD_NS { MAX_PERIOD_NS } else { period_ns };
+        Self {
+            period: period_ns * UNITS_PER_NS,
+            full_at: AtomicU64::new(UNTOUCHED),
+            seen_full_ns: AtomicU64::new(0),
+        }
     }
 
     /// Takes `n` tokens or none. A limit of 0 lets nothing through; 0 tokens are always to be had.
@@ -149,20 +166,20 @@ impl TokenBucket {
     /// # Errors
     /// [`Shortage`], with how long to wait.
     #[inline]
-    pub fn try_take(&self, n: u64, limit_per_minute: u64, now_ns: u64) -> Result<Charge, Shortage> {
+    pub fn try_take(&self, n: u64, limit: u64, now_ns: u64) -> Result<Charge, Shortage> {
         if n == 0 {
             return Ok(Charge::NONE);
         }
-        if n > limit_per_minute {
+        if n > limit {
             return Err(Shortage::NeverFits);
         }
-        let rate = Rate::of(limit_per_minute);
+        let rate = Rate::of(limit, self.period);
         let units = rate.cost(n);
         let room = rate.capacity();
         let now = now_ns.wrapping_mul(UNITS_PER_NS);
         let mut full_at = self.full_at.load(Ordering::Acquire);
         loop {
-            let ahead = ahead(full_at, now);
+            let ahead = self.ahead(full_at, now);
             if ahead + units > room {
                 return Err(Shortage::RetryAfter((ahead + units - room).div_ceil(UNITS_PER_NS)));
             }
@@ -183,11 +200,11 @@ impl TokenBucket {
     }
 
     /// Replaces an estimate by what was really used: gives back the rest or charges what is missing, even into debt.
-    /// What a later minute has paid back already is not given back a second time.
+    /// What a later period has paid back already is not given back a second time.
     #[inline]
-    pub fn settle(&self, charge: Charge, actual: u64, limit_per_minute: u64, now_ns: u64) {
+    pub fn settle(&self, charge: Charge, actual: u64, limit: u64, now_ns: u64) {
         if actual > charge.tokens {
-            self.charge(proportion(actual - charge.tokens, limit_per_minute), now_ns);
+            self.charge(proportion(actual - charge.tokens, limit, self.period), now_ns);
         } else if actual < charge.tokens {
             let kept = proportion_of(charge.units, actual, charge.tokens);
             self.give_back(charge.units - kept, charge.period);
@@ -199,11 +216,11 @@ impl TokenBucket {
         let now = now_ns.wrapping_mul(UNITS_PER_NS);
         let mut full_at = self.full_at.load(Ordering::Acquire);
         loop {
-            let ahead = ahead(full_at, now);
+            let ahead = self.ahead(full_at, now);
             if ahead == 0 {
                 self.seen_full_ns.fetch_max(now_ns, Ordering::AcqRel);
             }
-            match self.swap(full_at, now, ahead.saturating_add(units).min(MAX_AHEAD)) {
+            match self.swap(full_at, now, ahead.saturating_add(units).min(self.max_ahead())) {
                 Ok(()) => return,
                 Err(current) => full_at = current,
             }
@@ -231,9 +248,46 @@ impl TokenBucket {
 
     /// How full the bucket is.
     #[must_use]
-    pub fn level(&self, limit_per_minute: u64, now_ns: u64) -> Level {
+    pub fn level(&self, limit: u64, now_ns: u64) -> Level {
         let full_at = self.full_at.load(Ordering::Acquire);
-        Level { limit: limit_per_minute, ahead: ahead(full_at, now_ns.wrapping_mul(UNITS_PER_NS)) }
+        let ahead = self.ahead(full_at, now_ns.wrapping_mul(UNITS_PER_NS));
+        Level { limit, period: self.period, ahead }
+    }
+
+    /// Takes `n` tokens that may not be there, into debt: for limits that only report.
+    pub(crate) fn take_anyway(&self, n: u64, limit: u64, now_ns: u64) -> Charge {
+        let units = proportion(n, limit, self.period).min(self.max_ahead());
+        self.charge(units, now_ns);
+        Charge { tokens: n, units, period: self.seen_full_ns.load(Ordering::Acquire) }
+    }
+
+    /// Takes `n` tokens as if that had happened `ago_ns` before now.
+    pub(crate) fn preload(&self, n: u64, limit: u64, ago_ns: u64, now_ns: u64) {
+        let units = proportion(n, limit, self.period);
+        self.charge(units.saturating_sub(ago_ns.saturating_mul(UNITS_PER_NS)), now_ns);
+    }
+
+    const fn max_ahead(&self) -> u64 {
+        self.period + MAX_DEBT_NS * UNITS_PER_NS
+    }
+
+    /// How far `full_at` lies ahead of `now`; 0 when it has passed. The difference is taken modulo 2^64, so the clock may
+    /// wrap. What lies further ahead than any debt, and than another thread's reading of the clock could explain, comes
+    /// from a clock that was set back: it counts as passed, so that no jump can lock a key out.
+    #[inline]
+    fn ahead(&self, full_at: u64, now: u64) -> u64 {
+        let distance = full_at.wrapping_sub(now);
+        if full_at == UNTOUCHED || distance > self.max_ahead() + self.period {
+            0
+        } else {
+            distance.min(self.max_ahead())
+        }
+    }
+}
+
+impl Default for TokenBucket {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -244,13 +298,4 @@ fn proportion_of(units: u64, part: u64, whole: u64) -> u64 {
     }
     let kept = (u128::from(units) * u128::from(part)).div_ceil(u128::from(whole));
     u64::try_from(kept).unwrap_or(units)
-}
-
-/// How far `full_at` lies ahead of `now`; 0 when it has passed. The difference is taken modulo 2^64, so the clock may wrap.
-/// What lies further ahead than any debt, and than another thread's reading of the clock could explain, comes from a
-/// clock that was set back: it counts as passed, so that no jump can lock a key out.
-#[inline]
-fn ahead(full_at: u64, now: u64) -> u64 {
-    let distance = full_at.wrapping_sub(now);
-    if full_at == UNTOUCHED || distance > MAX_AHEAD + PERIOD { 0 } else { distance.min(MAX_AHEAD) }
 }

@@ -1,4 +1,4 @@
-//! Rate limits, concurrency, weighted choice and cool-down.
+//! Budgets, rate limits, concurrency, weighted choice and cool-down.
 //!
 //! The state here outlives configuration: a plan holds *limits*, which are numbers, and passes them in with every call,
 //! so that a changed limit takes effect at once and loses nothing that was counted. Workers on any thread share the
@@ -10,6 +10,7 @@
 //!
 //! - [`KeyState`] admits the requests of one key, all limits or none, and settles them.
 //! - [`TokenBucket`] is the rate limiter under it.
+//! - [`meter`] counts budgets and limits over windows, and reserves on all that hold for a request or on none.
 //! - [`Cooldown`] takes a failing target out of use; [`pick_weighted`] chooses among the rest.
 //! - [`FailureMeter`] counts failed authentications per address in bounded memory.
 
@@ -19,6 +20,7 @@ mod bucket;
 mod cooldown;
 mod failures;
 mod key;
+pub mod meter;
 mod pick;
 
 pub use bucket::{Charge, Level, PERIOD_NS, Shortage, TokenBucket};

@@ -1,0 +1,81 @@
+//! Prints nanoseconds per reservation and settlement: `cargo run -p sluice-limits --release --example meter_speed`.
+#![expect(clippy::print_stdout, reason = "its purpose")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use sluice_limits::meter::{CalendarUnit, Held, Measure, MeterSpec, MeterState, Mode, WindowSpec};
+
+const ROUNDS: usize = 200;
+const REPEATS: u32 = 5_000;
+
+/// Wall clock at the beginning, some Tuesday in 2026, and the step to the next request.
+const BEGIN_MS: u64 = 1_795_500_000_000;
+const STEP_NS: u64 = 100_000;
+
+const MINUTE_MS: u64 = 60_000;
+const USD: i64 = 1_000_000_000_000;
+
+fn main() {
+    let fixed = WindowSpec::Fixed { period_ms: MINUTE_MS, anchor_ms: 0 };
+    let month = calendar(CalendarUnit::Month);
+    let day = calendar(CalendarUnit::Day);
+    let kinds = [
+        ("rate", meter(100_000_000, WindowSpec::Rate { period_ms: MINUTE_MS })),
+        ("fixed", meter(100_000_000, fixed.clone())),
+        ("calendar", meter(1_000_000 * USD, month.clone())),
+        ("sliding", meter(100_000_000, WindowSpec::Sliding { period_ms: MINUTE_MS })),
+        ("ever", meter(1_000_000 * USD, WindowSpec::Ever)),
+        ("concurrency", concurrency()),
+    ];
+    for (name, meter) in &kinds {
+        report(name, std::slice::from_ref(meter));
+    }
+    let seven = [
+        meter(1_000_000, WindowSpec::Rate { period_ms: MINUTE_MS }),
+        meter(1_000_000, fixed),
+        meter(100_000_000, WindowSpec::Sliding { period_ms: MINUTE_MS }),
+        meter(10_000_000_000, day.clone()),
+        concurrency(),
+        meter(1_000_000 * USD, month),
+        meter(1_000_000 * USD, day),
+    ];
+    report("five limits and two budgets", &seven);
+}
+
+fn calendar(unit: CalendarUnit) -> WindowSpec {
+    WindowSpec::Calendar { unit, time_zone: "Europe/Berlin".to_owned() }
+}
+
+fn meter(limit: i64, window: WindowSpec) -> MeterState {
+    let spec = MeterSpec { measure: Measure::Amounts, limit, window, mode: Mode::Enforce };
+    MeterState::new(&spec).expect("a good specification")
+}
+
+fn concurrency() -> MeterState {
+    let spec = MeterSpec {
+        measure: Measure::Concurrency,
+        limit: 100,
+        window: WindowSpec::Ever,
+        mode: Mode::Enforce,
+    };
+    MeterState::new(&spec).expect("a good specification")
+}
+
+/// The best of many short rounds: what the work costs when nothing interrupts it.
+fn report(what: &str, meters: &[MeterState]) {
+    let (mut best, mut now_ns) = (f64::MAX, 0_u64);
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for _ in 0..REPEATS {
+            now_ns += STEP_NS;
+            let wall_ms = BEGIN_MS + now_ns / 1_000_000;
+            let mut held = Held::new();
+            let granted = held.reserve_all(meters.iter().map(|m| (m, black_box(2))), wall_ms, now_ns);
+            assert!(granted.is_ok(), "the limits are high enough");
+            black_box(&mut held).settle_all(meters.iter().map(|m| (m, black_box(1))), now_ns);
+        }
+        best = best.min(start.elapsed().as_nanos() as f64 / f64::from(REPEATS));
+    }
+    println!("{what}: {best:.1} ns");
+}
