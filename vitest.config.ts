@@ -10,6 +10,7 @@ export default defineConfig({
     // A test that was left focused passes locally and hides the others.
     allowOnly: false,
     passWithNoTests: false,
+    globalSetup: 'ts/test/store/postgres-setup.ts',
     restoreMocks: true,
   },
 });

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { InvalidKeyRequest } from '../governance/virtual-key.js';
-import { NameTaken } from '../governance/ports.js';
+import { NameTaken, StoreUnavailable } from '../governance/ports.js';
 
 /** HTTP status of each code. Codes are stable; messages are for people. */
 export const ADMIN_ERRORS = {
@@ -92,6 +92,8 @@ export function asAdminError(error: unknown): AdminError {
   if (error instanceof AdminError) return error;
   if (error instanceof NameTaken) return new AdminError('key_name_taken', error.message, 'body.name');
   if (error instanceof InvalidKeyRequest) return fromKeyRequest(error);
+  if (error instanceof StoreUnavailable)
+    return new AdminError('store_unavailable', `the store cannot be used at the moment: ${error.message}`);
   if (isDatabaseError(error))
     return new AdminError('store_unavailable', 'the store cannot be used at the moment');
   return fromFastify(error as Partial<FastifyError>);

@@ -102,6 +102,18 @@ export class NameTaken extends Error {
   }
 }
 
+/** The store cannot be used at the moment, or could not do what it was asked; the message says where and why. */
+export class StoreUnavailable extends Error {
+  constructor(
+    message: string,
+    /** The database's own code; empty where it has none. */
+    readonly code: string,
+  ) {
+    super(message);
+    this.name = 'StoreUnavailable';
+  }
+}
+
 /** Small facts about this installation that outlive the process, such as the digest of the admin token. */
 export interface FactRepository {
   fact(name: string): Promise<string | null>;
@@ -124,8 +136,8 @@ export const KEYS_SERVED_FACT = 'keys_served_at';
 /** Everything the store offers to configuration and governance. */
 export interface GovernanceStore extends KeyRepository, LabelRepository, FactRepository {
   /**
-   * A number that changes when another process has written to the store (SQLite's `data_version`); polled to notice
-   * keys made by the command line beside a running gateway.
+   * A number that changes when another process has written to the store; polled to notice keys made by the command line
+   * or by another gateway.
    */
   changeCounter(): Promise<number>;
   close(): Promise<void>;

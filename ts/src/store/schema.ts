@@ -99,6 +99,14 @@ export interface UsageRollupTable {
   gateway_us: number;
 }
 
+/** PostgreSQL only: the one row that SQLite keeps in its file's head. */
+export interface StoreTable {
+  id: number;
+  version: number;
+  /** Counts the transactions that other gateways need to notice. */
+  changes: number;
+}
+
 /** All tables. */
 export interface Schema {
   label: LabelTable;
@@ -114,4 +122,5 @@ export interface Schema {
   audit: AuditTable;
   provider_key: ProviderKeyTable;
   admin_answer: AdminAnswerTable;
+  sluice_store: StoreTable;
 }

@@ -21,6 +21,8 @@ import type { Database } from './database.js';
 import { KeyStore } from './keys.js';
 import { FactStore, LabelStore } from './labels.js';
 import { ProviderKeyStore } from './provider-keys.js';
+import { PostgresDatabase } from './postgres-database.js';
+import type { PostgresPlace } from './postgres.js';
 import { openReader } from './reader.js';
 import { SqliteDatabase } from './sqlite-database.js';
 import { migrate } from './sqlite-migrate.js';
@@ -104,10 +106,15 @@ export class Store implements GovernanceStore {
 }
 
 /**
- * Opens the store of a data directory, creating and migrating it as needed. Rejects with
- * {@link IncompatibleDatabase} when the file belongs to a newer version or to another program.
+ * Opens the store of a data directory or, with `postgres`, the one kept there, creating and migrating it as needed.
+ * Rejects with {@link IncompatibleDatabase} when it belongs to a newer version or to another program, and with a
+ * `StoreUnavailable` when PostgreSQL cannot be used.
  */
-export async function openStore(dataDir: string): Promise<Store> {
+export async function openStore(dataDir: string, postgres: PostgresPlace | null = null): Promise<Store> {
+  return new Store(postgres === null ? openSqlite(dataDir) : await PostgresDatabase.open(postgres));
+}
+
+function openSqlite(dataDir: string): Database {
   const { connection, path } = openDatabase(dataDir);
   try {
     migrate(connection, path);
@@ -115,5 +122,5 @@ export async function openStore(dataDir: string): Promise<Store> {
     connection.raw.close();
     throw error;
   }
-  return new Store(new SqliteDatabase(connection, openReader(path, connection)));
+  return new SqliteDatabase(connection, openReader(path, connection));
 }
