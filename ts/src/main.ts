@@ -111,7 +111,7 @@ async function assemble(
   const { config } = loaded;
   const logger = createLogger(config.logLevel, options.log);
 
-  const store = await openStore(config.dataDir);
+  const store = await openStore(config.dataDir, config.postgres);
   undo.push(() => store.close());
   const tokens = await adminTokens(store, config.admin.token, randomBytes);
   const first = await firstKeyOf(config, store);

@@ -3,7 +3,7 @@
 import { CATALOGUE, catalogueRow } from '../providers/catalogue.js';
 import type { Config } from '../config/config.js';
 import { isPattern } from '../governance/name-pattern.js';
-import { block, line, modelLines, providerLine } from './summary.js';
+import { block, dataLine, line, modelLines, providerLine } from './summary.js';
 
 /** What the banner is made from. */
 export interface BannerInput {
@@ -39,7 +39,7 @@ export function banner(input: BannerInput): string {
       'Config',
       input.configFile ?? 'built-in defaults; a sluice.yaml in this directory is read at the next start',
     ),
-    line('Data', config.dataDir),
+    line('Data', dataLine(config)),
     ...block('Providers', config.providers.map(providerLine)),
     ...block('Models', modelLines(config.models)),
     '',

@@ -1,6 +1,7 @@
 /** `sluice keys`: makes, lists, rotates and revokes virtual keys, through a running gateway or in its database. */
 
 import { type Command, InvalidArgumentError } from 'commander';
+import type { PostgresConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { formatAddress, parseMoment, type SocketAddress } from '../config/scalars.js';
 import { ADMIN_TOKEN_VARIABLE } from '../config/section-listeners.js';
@@ -20,6 +21,7 @@ import { CommandFailed, EXIT, PROCESS_IO, type Io } from './io.js';
 import type { KeysAccess, KeyView, KeyWithSecret } from './keys-access.js';
 import { ApiKeys, isAdminThere } from './keys-api.js';
 import { StoredKeys } from './keys-store.js';
+import { postgresName } from './summary.js';
 import { table } from './table.js';
 
 const MS_PER_UNIT: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -207,10 +209,11 @@ async function openKeys(options: PlaceOptions, io: Io): Promise<OpenKeys> {
   const running = await isAdminThere(place.adminUrl);
   const token = options.token ?? place.token;
   if (running && token !== null) return remote(place.adminUrl, token);
-  const store = await openStore(place.dataDir).catch((error: unknown) => {
-    throw new CommandFailed(`cannot open the database in ${place.dataDir}: ${(error as Error).message}`);
+  const where = place.postgres === null ? place.dataDir : postgresName(place.postgres);
+  const store = await openStore(place.dataDir, place.postgres).catch((error: unknown) => {
+    throw new CommandFailed(`cannot open the database in ${where}: ${(error as Error).message}`);
   });
-  const access = new StoredKeys(store, place.dataDir);
+  const access = new StoredKeys(store, where);
   const settle = async (): Promise<void> => {
     // A gateway may have been started on another address than the configuration has.
     const startedAt = await store.fact(ADMIN_URL_FACT);
@@ -232,6 +235,7 @@ function remote(url: string, token: string): OpenKeys {
 
 interface LocalPlace {
   readonly dataDir: string;
+  readonly postgres: PostgresConfig | null;
   readonly adminUrl: string;
   readonly token: string | null;
 }
@@ -244,7 +248,14 @@ function localPlace(options: PlaceOptions, io: Io): LocalPlace {
     throw new CommandFailed('the configuration cannot be read');
   }
   const { address, token } = draft.admin;
-  return { dataDir: draft.dataDir, adminUrl: `http://${formatAddress(reachable(address))}`, token };
+  // Where the configuration wants PostgreSQL, a key in a file would be one that no gateway ever reads.
+  const broken = problems.filter(({ path, severity }) => severity === 'error' && path.startsWith('store'));
+  if (broken.length > 0) {
+    printProblems(broken, io);
+    throw new CommandFailed('the configuration does not say where the keys are');
+  }
+  const { dataDir, postgres } = draft;
+  return { dataDir, postgres, adminUrl: `http://${formatAddress(reachable(address))}`, token };
 }
 
 /** An address of every interface, as it is reached from this machine. */

@@ -1,6 +1,6 @@
 /** What a configuration serves, in a few lines for people. Never a secret. */
 
-import type { Config, ModelConfig, ProviderConfig, TargetConfig } from '../config/config.js';
+import type { Config, ModelConfig, PostgresConfig, ProviderConfig, TargetConfig } from '../config/config.js';
 import { formatAddress } from '../config/scalars.js';
 
 /** Width of the column of names. */
@@ -22,11 +22,22 @@ export function summaryLines(config: Config): string[] {
   return [
     line('API', data.join(', ')),
     line('Admin', formatAddress(config.admin.address)),
-    line('Data', config.dataDir),
+    line('Data', dataLine(config)),
     ...block('Providers', config.providers.map(providerLine)),
     ...block('Models', modelLines(config.models)),
     line('Keys', keysLine(config)),
   ];
+}
+
+/** Where keys and usage are kept. */
+export function dataLine({ dataDir, postgres }: Config): string {
+  return postgres === null ? dataDir : postgresName(postgres);
+}
+
+/** Server, database and schema; never the password. */
+export function postgresName({ host, port, database, schema }: PostgresConfig): string {
+  const server = host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `PostgreSQL at ${server}, database ${database}, schema ${schema}`;
 }
 
 /** A label, and the lines beside and below it. */

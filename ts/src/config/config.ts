@@ -27,8 +27,26 @@ export interface Config {
   readonly reloadOnChange: boolean;
   readonly logLevel: LogLevel;
   readonly usageDetailDays: number;
+  /** Null keeps the sums behind the reports for good. */
+  readonly usageReportDays: number | null;
   /** Directory of the database, absolute. */
   readonly dataDir: string;
+  /** Where the store is kept; null for SQLite in {@link Config.dataDir}. */
+  readonly postgres: PostgresConfig | null;
+}
+
+/** A PostgreSQL server, and how it is used. */
+export interface PostgresConfig {
+  /** Name or address, or the directory of a Unix socket. */
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string | null;
+  readonly database: string;
+  readonly schema: string;
+  readonly maxConnections: number;
+  /** Null for a connection that is not encrypted. */
+  readonly tls: { readonly verify: 'name' | 'chain' | 'nothing'; readonly caPem: string | null } | null;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

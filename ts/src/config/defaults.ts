@@ -3,6 +3,8 @@ export const DEFAULTS = {
   dataAddress: '127.0.0.1:8080',
   adminAddress: '127.0.0.1:8081',
   dataDir: './sluice-data',
+  postgresSchema: 'sluice',
+  postgresConnections: 10,
   /** One per core. */
   workers: 0,
 

@@ -17,6 +17,7 @@ import { readListeners } from './section-listeners.js';
 import { readModels } from './section-models.js';
 import { readPrices } from './section-prices.js';
 import { providerNames, readProviders } from './section-providers.js';
+import { readStore } from './section-store.js';
 import { section, type Reading } from './section.js';
 import { validateShape } from './validate.js';
 import type { DocumentPath } from './wording.js';
@@ -95,6 +96,7 @@ function readSections(reading: Reading): Config {
     keyDefaults,
     settings: readBounds(reading),
     dataDir: dataDir(reading),
+    postgres: readStore(reading),
     ...rest,
   };
 }

@@ -202,8 +202,10 @@ const FIXED: readonly { readonly path: DocumentPath; readonly of: (config: Confi
   { path: ['workers'], of: ({ start }) => start.workers },
   { path: ['limits', 'connections'], of: ({ start }) => start.maxConnections },
   { path: ['data_dir'], of: ({ dataDir }) => dataDir },
+  { path: ['store'], of: ({ postgres }) => postgres },
   { path: ['settings', 'log_level'], of: ({ logLevel }) => logLevel },
   { path: ['settings', 'usage_detail_days'], of: ({ usageDetailDays }) => usageDetailDays },
+  { path: ['settings', 'usage_report_days'], of: ({ usageReportDays }) => usageReportDays },
 ];
 
 function asProblem(

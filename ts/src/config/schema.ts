@@ -14,6 +14,7 @@ import { DEFAULTS } from './defaults.js';
 import { PriceRule } from './schema-prices.js';
 import { Model, Provider, ProviderTimeouts } from './schema-routing.js';
 import { choice, duration, flag, integer, limit, path, plain, secret, text } from './schema-scalars.js';
+import { StoreSection } from './schema-store.js';
 import { list, mapping, MAX_ENTRIES, named, optional } from './schema-shapes.js';
 
 /** Most worker threads. */
@@ -222,13 +223,15 @@ const Settings = mapping(
       }),
     ),
     usage_detail_days: optional(
+      integer(1, MAX_USAGE_DAYS, 'Days for which single requests are kept. Changes take a restart.', {
+        default: DEFAULTS.usageDetailDays,
+      }),
+    ),
+    usage_report_days: optional(
       integer(
         1,
         MAX_USAGE_DAYS,
-        'Days for which single requests are kept; sums are kept for good. Changes take a restart.',
-        {
-          default: DEFAULTS.usageDetailDays,
-        },
+        'Days for which the sums behind the reports are kept; for good unless given. Changes take a restart.',
       ),
     ),
     log_level: optional(
@@ -263,6 +266,7 @@ export const ConfigSchema = mapping(
         default: DEFAULTS.dataDir,
       }),
     ),
+    store: optional(StoreSection),
     workers: optional(
       integer(0, MAX_WORKERS, 'Worker threads; 0 takes one per core. Changes take a restart.', {
         default: DEFAULTS.workers,

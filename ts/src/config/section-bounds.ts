@@ -26,7 +26,7 @@ export function readBounds(reading: Reading): DataPlaneSettings {
 
 type Process = Pick<
   Config,
-  'drainTimeoutMs' | 'drainLagMs' | 'reloadOnChange' | 'logLevel' | 'usageDetailDays'
+  'drainTimeoutMs' | 'drainLagMs' | 'reloadOnChange' | 'logLevel' | 'usageDetailDays' | 'usageReportDays'
 > & {
   readonly workers: number;
   readonly maxConnections: number;
@@ -41,6 +41,7 @@ export function readProcess(reading: Reading): Process {
     drainLagMs: milliseconds(timeouts.drain_lag ?? DEFAULTS.drainLag),
     reloadOnChange: settings.reload_on_change ?? DEFAULTS.reloadOnChange,
     usageDetailDays: settings.usage_detail_days ?? DEFAULTS.usageDetailDays,
+    usageReportDays: settings.usage_report_days ?? null,
     logLevel: settings.log_level ?? DEFAULTS.logLevel,
     workers: section(reading, 'workers') ?? DEFAULTS.workers,
     maxConnections: readable(reading, 'limits').connections ?? DEFAULTS.connections,

@@ -17,6 +17,7 @@ export interface Reading {
 const KINDS: Readonly<Record<keyof RawConfig, 'mapping' | 'list' | 'string' | 'number'>> = {
   listeners: 'mapping',
   data_dir: 'string',
+  store: 'mapping',
   workers: 'number',
   providers: 'mapping',
   models: 'mapping',

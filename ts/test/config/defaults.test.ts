@@ -71,8 +71,10 @@ describe('the defaults', () => {
       drainLagMs: 1_000,
       reloadOnChange: true,
       usageDetailDays: 30,
+      usageReportDays: null,
       logLevel: 'info',
       dataDir: resolve('sluice-data'),
+      postgres: null,
     });
   });
 
