@@ -2,6 +2,7 @@
  * The admin application: guard, checks, routes, OpenAPI. Routes are thin; what they decide is decided in the folders
  * they call. Listening is in `server.ts`.
  */
+import { randomUUID } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, {
@@ -13,15 +14,20 @@ import Fastify, {
   type RawRequestDefaultExpression,
   type RawServerDefault,
 } from 'fastify';
+import { installAudit } from './audit.js';
 import { AdminError, answerBrokenHttp, answerError } from './errors.js';
 import { installGuard } from './guard.js';
+import { installIdempotency } from './idempotency.js';
 import { openApi, openApiRoute } from './openapi.js';
 import type { AdminDependencies, AdminOptions } from './ports.js';
+import { accessRoutes } from './routes/access.js';
+import { auditRoutes } from './routes/audit.js';
 import { catalogueRoutes } from './routes/catalogue.js';
 import { configRoutes } from './routes/config.js';
 import { healthRoutes, metricsRoutes, probeRoutes } from './routes/health.js';
 import { keyRoutes } from './routes/keys.js';
 import { usageRoutes } from './routes/usage.js';
+import { ServiceTokens } from './service-tokens.js';
 import { ErrorSchema } from './schemas.js';
 import { buildValidator } from './validation.js';
 
@@ -62,12 +68,18 @@ export async function buildAdminApp(
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
     clientErrorHandler: answerBrokenHttp,
     schemaController: { compilersFactory: { buildValidator } },
+    genReqId: () => randomUUID(),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
   listRoutes(app);
-  installGuard(app, options, { now: () => deps.now(), actorOf: async () => null });
+  const tokens = new ServiceTokens(deps, (err) =>
+    app.log.error({ err }, 'the last use of a token could not be stored'),
+  );
+  installGuard(app, options, { now: () => deps.now(), actorOf: (digest) => tokens.actorOf(digest) });
+  installAudit(app, deps);
+  installIdempotency(app, deps);
   app.setErrorHandler(answerError);
   app.setNotFoundHandler(refuseUnknown);
   app.addSchema(ErrorSchema.schema);
@@ -91,11 +103,13 @@ function listRoutes(app: AdminApp): void {
 }
 
 function apiRoutes(api: AdminApp, deps: AdminDependencies): void {
+  accessRoutes(api, deps);
   keyRoutes(api, deps);
   catalogueRoutes(api, deps);
   usageRoutes(api, deps);
   configRoutes(api, deps);
   healthRoutes(api, deps);
+  auditRoutes(api, deps);
   openApiRoute(api);
 }
 

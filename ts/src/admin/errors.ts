@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { TokenNameTaken } from '../governance/access-ports.js';
 import { InvalidKeyRequest } from '../governance/virtual-key.js';
 import { NameTaken, StoreUnavailable } from '../governance/ports.js';
 
@@ -16,13 +17,24 @@ export const ADMIN_ERRORS = {
   grant_exceeds_actor: 403,
   not_found: 404,
   key_not_found: 404,
+  token_not_found: 404,
+  role_not_found: 404,
+  provider_key_not_found: 404,
   key_name_taken: 409,
   key_owned_by_config: 409,
   key_revoked: 409,
+  token_name_taken: 409,
+  token_revoked: 409,
+  role_built_in: 409,
+  role_in_use: 409,
+  provider_key_name_taken: 409,
+  too_many_objects: 409,
+  idempotency_key_in_use: 409,
   precondition_failed: 412,
   body_too_large: 413,
   unsupported_media_type: 415,
   config_refused: 422,
+  idempotency_key_reused: 422,
   too_many_failures: 429,
   internal_error: 500,
   store_unavailable: 503,
@@ -91,6 +103,7 @@ export function answerBrokenHttp(_error: unknown, socket: Socket): void {
 export function asAdminError(error: unknown): AdminError {
   if (error instanceof AdminError) return error;
   if (error instanceof NameTaken) return new AdminError('key_name_taken', error.message, 'body.name');
+  if (error instanceof TokenNameTaken) return new AdminError('token_name_taken', error.message, 'body.name');
   if (error instanceof InvalidKeyRequest) return fromKeyRequest(error);
   if (error instanceof StoreUnavailable)
     return new AdminError('store_unavailable', `the store cannot be used at the moment: ${error.message}`);

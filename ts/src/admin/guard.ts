@@ -63,6 +63,7 @@ const ANONYMOUS: Actor = {
   role: 'none',
   permissions: new Set(),
   scope: { teams: [] },
+  expiresAt: null,
 };
 
 const BOOTSTRAP = ownerActor('bootstrap', 'admin', 'admin token');

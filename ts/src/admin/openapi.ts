@@ -23,6 +23,8 @@ export function openApi(version: string): FastifyDynamicSwaggerOptions {
       },
       servers: [{ url: 'http://127.0.0.1:8081', description: 'The default admin listener.' }],
       tags: [
+        { name: 'access', description: 'Tokens and roles of this API.' },
+        { name: 'audit', description: 'What was changed, by whom.' },
         { name: 'keys', description: 'Virtual keys.' },
         { name: 'catalogue', description: 'Configured providers and models.' },
         { name: 'usage', description: 'What was used.' },

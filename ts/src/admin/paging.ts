@@ -34,8 +34,6 @@ export function pageOf<T, Id>(
 
 /**
  * `dry_run`, to be spread into the query of a change: everything is checked, nothing is stored, nothing is logged.
- *
- * @public
  */
 export const dryRunQuery = {
   dry_run: Type.Boolean({

@@ -1,13 +1,17 @@
 /** What the admin API works with, handed in by the composition root. */
 import type { Stats } from '../bridge/generated/snapshot.js';
 import type { RandomBytes } from '../governance/key-secret.js';
+import type { AccessRepository, AnswerRepository, AuditRepository } from '../governance/access-ports.js';
 import type { ConfigControl, KeyRepository, LabelRepository } from '../governance/ports.js';
 import type { RecorderCounters } from '../usage/recorder.js';
 import type { UsageLedger } from '../usage/ports.js';
 import type { GuardOptions } from './guard.js';
 
-/** Keys and names. */
+/** Keys and names, and who may change them. */
 export interface AdminStore extends KeyRepository, LabelRepository {
+  readonly access: AccessRepository;
+  readonly audit: AuditRepository;
+  readonly answers: AnswerRepository;
   /** Removes a key that the data plane refused before it was ever in use. */
   discardKey(id: number): Promise<void>;
 }

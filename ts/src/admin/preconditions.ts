@@ -16,8 +16,6 @@ const TAG_CHARACTERS = 22;
 
 /**
  * Headers of a change to one object, for the schema of its route.
- *
- * @public
  */
 export const IfMatchHeaders = Type.Object({
   'if-match': Type.Optional(
@@ -46,8 +44,6 @@ export type Precondition = (view: unknown) => void;
 
 /**
  * What the request demands of the object it changes.
- *
- * @public
  */
 export function preconditionOf({ headers }: Pick<FastifyRequest, 'headers'>): Precondition {
   const wanted = headers['if-match'];

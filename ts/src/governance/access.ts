@@ -71,8 +71,6 @@ export type BuiltInRole = keyof typeof BUILT_IN_ROLES;
 
 /**
  * Whether a role exists without being made.
- *
- * @public
  */
 export function isBuiltInRole(name: string): name is BuiltInRole {
   return Object.hasOwn(BUILT_IN_ROLES, name);
@@ -98,17 +96,17 @@ export interface Actor {
   readonly permissions: ReadonlySet<Permission>;
   /** Null for everything. */
   readonly scope: Scope | null;
+  /** When it stops being accepted, milliseconds since 1970; null for never. */
+  readonly expiresAt: number | null;
 }
 
 /** An actor that may do everything. */
 export function ownerActor(kind: Actor['kind'], id: string, name: string): Actor {
-  return { kind, id, name, role: 'owner', permissions: new Set(PERMISSIONS), scope: null };
+  return { kind, id, name, role: 'owner', permissions: new Set(PERMISSIONS), scope: null, expiresAt: null };
 }
 
 /**
  * The permissions among these that the actor does not hold, and so cannot hand out.
- *
- * @public
  */
 export function lacking(actor: Actor, permissions: Iterable<Permission>): Permission[] {
   return [...permissions].filter((one) => !actor.permissions.has(one));
@@ -121,8 +119,6 @@ export function reachesTeam(actor: Pick<Actor, 'scope'>, team: string | null): b
 
 /**
  * Whether a scope lies within the actor's own.
- *
- * @public
  */
 export function reachesScope(actor: Pick<Actor, 'scope'>, scope: Scope | null): boolean {
   if (actor.scope === null) return true;

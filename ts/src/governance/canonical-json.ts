@@ -4,7 +4,7 @@
  */
 
 /** Deepest nesting; our own objects have a handful of levels. */
-const MAX_DEPTH = 64;
+const MAX_DEPTH = 512;
 
 /** The text. Members that are undefined are left out, as JSON does. */
 export function canonicalJson(value: unknown, depth = 0): string {

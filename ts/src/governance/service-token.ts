@@ -62,8 +62,9 @@ export function permissionsOf(role: string, made: RoleRow | null): readonly Perm
 
 /** The holder of a token. */
 export function actorOf(token: TokenRow, permissions: readonly Permission[]): Actor {
-  const { id, name, role, scope } = token;
-  return { kind: 'token', id: String(id), name, role, permissions: new Set(permissions), scope };
+  const { id, name, role, scope, expiresAt } = token;
+  const granted = new Set(permissions);
+  return { kind: 'token', id: String(id), name, role, permissions: granted, scope, expiresAt };
 }
 
 function freshSecret(random: RandomBytes): string {

@@ -73,6 +73,9 @@ export interface AdminAnswerTable {
 
 /** Makes the tables. */
 export const accessTables = (ddl: Ddl): string =>
+  [tokens(ddl), audit(ddl), providerKeys(ddl), answers(ddl)].join('\n');
+
+const tokens = (ddl: Ddl): string =>
   [
     ddl.table(
       'admin_token',
@@ -102,6 +105,10 @@ export const accessTables = (ddl: Ddl): string =>
 `,
       'keyed',
     ),
+  ].join('\n');
+
+const audit = (ddl: Ddl): string =>
+  [
     ddl.table(
       'audit',
       `
@@ -124,9 +131,12 @@ export const accessTables = (ddl: Ddl): string =>
 `,
     ),
     'create index audit_object on audit (object, object_id);',
-    ddl.table(
-      'provider_key',
-      `
+  ].join('\n');
+
+const providerKeys = (ddl: Ddl): string =>
+  ddl.table(
+    'provider_key',
+    `
   id ${ddl.autoId},
   provider ${ddl.text} not null,
   name ${ddl.text} not null,
@@ -139,7 +149,10 @@ export const accessTables = (ddl: Ddl): string =>
   rotated_at ${ddl.integer},
   unique (provider, name)
 `,
-    ),
+  );
+
+const answers = (ddl: Ddl): string =>
+  [
     ddl.table(
       'admin_answer',
       `

@@ -26,7 +26,7 @@ function routeTable(): { method: 'GET'; url: string }[] {
   expect(h.app.routeList.length).toBeGreaterThan(15);
   return h.app.routeList.map((route) => {
     const [method, path] = route.split(' ') as ['GET', string];
-    return { method, url: path.replace(':id', '1') };
+    return { method, url: path.replace(':id', '1').replace(':name', 'some') };
   });
 }
 
