@@ -28,12 +28,11 @@ import {
   type ConfigReport,
 } from './governance/ports.js';
 import { activator } from './snapshot/activate.js';
-import { type TargetPrices, withFormer } from './snapshot/prices.js';
 import { startOptions } from './snapshot/compile.js';
 import { configPathOf } from './snapshot/refusal.js';
 import { openStore, type Store } from './store/index.js';
 import { createLogger, Metrics } from './telemetry/index.js';
-import { NO_PRICES, type Prices, UsageRecorder } from './usage/index.js';
+import { UsageRecorder } from './usage/index.js';
 
 /** How often the store is asked whether another process has changed it: the time `sluice keys` takes to be noticed. */
 const STORE_POLL_MS = 250;
@@ -119,13 +118,12 @@ async function assemble(
 
   const plane = new PlaneOwner(native);
   undo.push(() => plane.stop());
-  const prices = new PricesInUse();
   const credentials = credentialKeeper(logger);
   undo.push(() => credentials.stop());
-  const manager = await startManager(options, loaded, { plane, store, credentials, prices, logger });
+  const manager = await startManager(options, loaded, { plane, store, credentials, logger });
   credentials.listen(() => void renewed(manager, logger));
   const dataPlane = plane.running();
-  const recorder = await startRecorder(config, { store, source: dataPlane, prices, logger });
+  const recorder = await startRecorder(config, { store, source: dataPlane, logger });
   undo.push(() => recorder.stop());
   const parts = { version: options.version, logger, store, manager, dataPlane, recorder };
   const app = await buildAdmin(parts, tokens.digests);
@@ -196,19 +194,6 @@ class PlaneOwner {
   }
 }
 
-/** What requests cost, by the configuration in use. */
-class PricesInUse {
-  private latest: TargetPrices | null = null;
-
-  use(prices: TargetPrices): void {
-    this.latest = withFormer(prices, this.latest);
-  }
-
-  current(): Prices {
-    return this.latest ?? NO_PRICES;
-  }
-}
-
 /** Nobody needs one where the file declares keys, or where no key is asked for. */
 function firstKeyOf(config: Config, store: Store): Promise<FirstKey | null> {
   const needed = config.keys.length === 0 && config.settings.requireKey;
@@ -219,7 +204,6 @@ interface Foundations {
   readonly plane: PlaneOwner;
   readonly store: Store;
   readonly credentials: CredentialKeeper;
-  readonly prices: PricesInUse;
   readonly logger: Logger;
 }
 
@@ -259,13 +243,12 @@ function startManager(
   loaded: LoadResult,
   parts: Foundations,
 ): Promise<ConfigManager> {
-  const { plane, store, credentials, prices, logger } = parts;
+  const { plane, store, credentials, logger } = parts;
   const activate = activator({
     store,
     credentials,
     apply: (snapshot, config) => plane.apply(snapshot, config),
     demoBaseUrl: () => plane.demoBaseUrl(),
-    usePrices: (latest) => prices.use(latest),
     now: Date.now,
     onMirrorError: (err) => logger.error({ err }, 'keys of the configuration could not be stored'),
   });
@@ -276,13 +259,12 @@ function startManager(
 
 async function startRecorder(
   config: Config,
-  parts: { store: Store; source: DataPlane; prices: PricesInUse; logger: Logger },
+  parts: { store: Store; source: DataPlane; logger: Logger },
 ): Promise<UsageRecorder> {
-  const { store, source, prices, logger } = parts;
+  const { store, source, logger } = parts;
   const recorder = await UsageRecorder.open({
     source,
     ledger: store.usage,
-    prices: () => prices.current(),
     bootId: randomUUID(),
     retentionMs: config.usageDetailDays * MS_PER_DAY,
     now: Date.now,

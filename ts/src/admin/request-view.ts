@@ -1,6 +1,6 @@
 /** One recorded request in the API's terms. */
 import { type Static, Type } from 'typebox';
-import { ERRORS, RECORD_FLAGS, ROUTES } from '../bridge/generated/record.js';
+import { ERRORS, RECORD_FLAGS, ROUTES, SERVICE_TIER_LABELS } from '../bridge/generated/record.js';
 import { formatUsd } from '../prices/index.js';
 import type { RecordedRequest } from '../usage/index.js';
 import type { Names } from './names.js';
@@ -44,6 +44,12 @@ export const UsageRequest = named(
       price_version: nullable(
         Type.String({ description: 'Version of the prices; null for a request from before there were any.' }),
       ),
+      service_tier: Type.Unsafe<(typeof SERVICE_TIER_LABELS)[number]>({
+        type: 'string',
+        enum: SERVICE_TIER_LABELS,
+        description:
+          'Tier that it was served with, by what the provider says; standard where it says nothing.',
+      }),
       duration_us: count('From the first byte read to the last byte written, microseconds.'),
       gateway_us: count("The gateway's own part of that, microseconds."),
       first_byte_us: count(
@@ -85,7 +91,8 @@ export function requestView(one: RecordedRequest, names: Names): Static<(typeof 
     audio_output_tokens: one.audioOutputTokens,
     image_output_tokens: one.imageOutputTokens,
     cost_usd: one.cost === null ? null : formatUsd(one.cost),
-    price_version: one.priceVersion,
+    price_version: names.label('prices', one.pricesId).name ?? one.priceVersion,
+    service_tier: SERVICE_TIER_LABELS[one.serviceTier] ?? 'standard',
     duration_us: one.durationUs,
     gateway_us: one.gatewayUs,
     first_byte_us: one.firstByteUs,

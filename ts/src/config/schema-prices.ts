@@ -9,8 +9,10 @@ import { list, mapping, optional } from './schema-shapes.js';
 const MAX_CONTEXT_TIERS = 8;
 /** Largest prompt there can be, in tokens. */
 const MAX_CONTEXT = 1_000_000_000;
-/** Highest price per million tokens, and per request, in USD. */
+/** Highest price per million tokens, in USD. */
 const MAX_PRICE_USD = 10_000;
+/** Highest price per request, in USD: its pico-USD have to be a number that JSON carries exactly. */
+const MAX_REQUEST_USD = 9_000;
 /** Largest factor. */
 const MAX_FACTOR = 100;
 
@@ -50,7 +52,7 @@ export const PriceRule = mapping(
       ),
     ),
     ...rates,
-    request: optional(decimal('usd', MAX_PRICE_USD, 'Each request, besides its tokens; 0 unless given.')),
+    request: optional(decimal('usd', MAX_REQUEST_USD, 'Each request, besides its tokens; 0 unless given.')),
     above: optional(
       list(
         ContextTier,

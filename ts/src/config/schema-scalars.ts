@@ -56,7 +56,7 @@ export const EXPECTED = {
   sha256: 'a SHA-256 digest of 64 hexadecimal digits',
   unlimited: 'the word unlimited',
   rate: 'USD per million tokens, from 0 to 10000 with at most 6 digits after the point, such as 0.075',
-  usd: 'USD, from 0 to 10000 with at most 12 digits after the point, such as 0.002',
+  usd: 'USD, from 0 to 9000 with at most 12 digits after the point, such as 0.002',
   factor: 'a factor from 0 to 100 with at most 4 digits after the point, such as 0.9',
 } as const satisfies Record<keyof typeof FORMATS, string>;
 

@@ -7,7 +7,7 @@
  */
 
 /** What a stable id stands for. */
-export type LabelKind = 'provider' | 'model' | 'target' | 'provider_key' | 'key';
+export type LabelKind = 'provider' | 'model' | 'target' | 'provider_key' | 'key' | 'prices';
 
 /** A name that needs an id. */
 export interface LabelName {

@@ -2,11 +2,14 @@
 export { builtInPrice, pricedModels, priceOfGroups, readPrice } from './book.js';
 export { approximateUsd, formatUsd, parseFactor, parseRate, parseUsd } from './money.js';
 export {
+  type ContextTiers,
   costOf,
   countedTokens,
+  factorOf,
   type GivenRates,
   type Price,
   type PriceContext,
+  type Rates,
   SERVICE_TIERS,
   type ServiceTier,
   TOKEN_KINDS,

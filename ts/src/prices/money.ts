@@ -15,8 +15,8 @@ const RATE_DIGITS = 6;
 /** Highest price there can be, in pico-USD per token: 10,000 USD per million tokens. */
 const MAX_RATE = 10_000_000_000n;
 
-/** Most a single request can cost by its own price, in USD. */
-const MAX_REQUEST_USD = 10_000n;
+/** Most a single request can cost by its own price, in USD: in pico-USD a number that JSON carries exactly. */
+const MAX_REQUEST_USD = 9_000n;
 
 /** Basis points of a factor of one. */
 export const BASIS_POINTS = 10_000n;

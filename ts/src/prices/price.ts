@@ -92,10 +92,15 @@ export interface PriceContext {
 export function costOf(usage: TokenUsage, price: Price, context: PriceContext = {}): bigint {
   const rates = ratesFor(usage.inputTokens, price, context.serviceTier);
   const cost = price.request + inputCost(usage, rates) + outputCost(usage, rates);
-  const region = context.region === undefined ? undefined : price.regions[context.region];
-  const factor = (region ?? BASIS_POINTS) * (context.factor ?? BASIS_POINTS);
+  const factor = factorOf(price, context);
   const one = BASIS_POINTS * BASIS_POINTS;
   return factor === one ? cost : (cost * factor + one / 2n) / one;
+}
+
+/** What a cost is multiplied by, for its region and by agreement, in hundred-millionths. */
+export function factorOf({ regions }: Price, { region, factor }: PriceContext): bigint {
+  const byRegion = region === undefined ? undefined : regions[region];
+  return (byRegion ?? BASIS_POINTS) * (factor ?? BASIS_POINTS);
 }
 
 /** The kinds a request's tokens are of. Their sum is `inputTokens + outputTokens`, whatever the parts claim. */

@@ -10,7 +10,6 @@ import type { CredentialSource } from '../governance/credential-source.js';
 import type { KeyRepository, LabelRepository, VirtualKeyRow } from '../governance/ports.js';
 import { compileSnapshot, configKeyRows } from './compile.js';
 import { LabelIds, labelsOf } from './labels.js';
-import { compilePrices, type TargetPrices } from './prices.js';
 import { modelViews, providerViews } from './views.js';
 
 /** Credentials that are fetched. */
@@ -30,8 +29,6 @@ export interface ActivationParts {
   /** Base URL of the demo provider, which is started when it is first asked for. */
   readonly demoBaseUrl: () => string;
   readonly credentials: FetchedCredentials;
-  /** Told what requests cost from now on. */
-  readonly usePrices: (prices: TargetPrices) => void;
   readonly now: () => number;
   /** Told when keys of the file could not be written to the store; they serve nevertheless. */
   readonly onMirrorError: (error: unknown) => void;
@@ -53,7 +50,6 @@ export function activator(parts: ActivationParts): Activate {
     const snapshot = compileSnapshot({ config, keys: stored, ids, version, demoBaseUrl, fetched });
     const refusal = parts.apply(snapshot, config);
     if (refusal !== null) return { ok: false, problems: [refusal] };
-    parts.usePrices(compilePrices(config, ids));
     parts.credentials.retain(sources);
 
     await mirrorKeys(parts, configKeyRows(config, ids, parts.now()), stored);

@@ -7,11 +7,13 @@ import type {
   Settings,
   Snapshot,
   StartOptions,
+  Target,
   VirtualKey,
 } from '../bridge/generated/snapshot.js';
 import type { Config, DataPlaneSettings, ModelConfig, ProviderConfig } from '../config/config.js';
 import { formatAddress } from '../config/scalars.js';
 import type { KeyLimits, VirtualKeyRow } from '../governance/ports.js';
+import { pricesVersion } from '../prices/index.js';
 import { modelInfo, speltModels, targetFacts } from './known-models.js';
 import {
   configKeyLabel,
@@ -20,6 +22,7 @@ import {
   targetLabels,
   type LabelIds,
 } from './labels.js';
+import { targetPrice } from './prices.js';
 
 /** Everything a snapshot is made from. */
 export interface SnapshotInput {
@@ -36,9 +39,10 @@ export interface SnapshotInput {
 
 /** The snapshot for the data plane. */
 export function compileSnapshot(input: SnapshotInput): Snapshot {
-  const { config, version } = input;
+  const { config, ids, version } = input;
   return {
     version,
+    prices: ids.id('prices', pricesVersion(config.prices)),
     settings: settingsOf(config.settings),
     providers: config.providers.map((provider) => providerOf(provider, input)),
     models: [
@@ -138,6 +142,7 @@ function modelOf(
   { config, ids }: SnapshotInput,
 ): Model {
   const info = modelInfo(model, config);
+  const providerOfTarget = (name: string) => config.providers.find((provider) => provider.name === name);
   return {
     id: ids.id('model', configured),
     name: model.name,
@@ -149,12 +154,14 @@ function modelOf(
       ...(target.upstreamModel !== null && { upstream_model: target.upstreamModel }),
       weight: target.weight,
       tier: target.tier,
-      ...targetFacts(
-        target,
-        config.providers.find(({ name }) => name === target.provider),
-      ),
+      ...targetFacts(target, providerOfTarget(target.provider)),
+      ...pricePart(targetPrice(target, providerOfTarget(target.provider), config.prices)),
     })),
   };
+}
+
+function pricePart(price: Target['price']): Pick<Target, 'price'> {
+  return price === undefined ? {} : { price };
 }
 
 /** Keys of the file first, then those of the store by id. A secret leads to one key: the file's, where both have it. */

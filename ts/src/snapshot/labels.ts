@@ -2,6 +2,7 @@
 
 import type { Config, ModelConfig, TargetConfig } from '../config/config.js';
 import type { LabelKind, LabelName } from '../governance/ports.js';
+import { pricesVersion } from '../prices/index.js';
 import { speltModels, STAR, type Spelt } from './known-models.js';
 
 /** Ids by kind and name; throws for a name that was never asked for. */
@@ -38,6 +39,7 @@ export function labelsOf(config: Config): LabelName[] {
     ...models,
     ...spelt,
     ...config.keys.map((key): LabelName => ({ kind: 'key', name: configKeyLabel(key.name) })),
+    { kind: 'prices', name: pricesVersion(config.prices) },
   ];
 }
 

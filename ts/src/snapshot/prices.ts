@@ -1,37 +1,76 @@
-/** What requests cost, by the target that served them: all that a usage record says about the model it was asked of. */
+/** What models cost, as the data plane takes it: an operator's rules applied, and numbers that JSON carries exactly. */
 
-import type { Config, ModelConfig } from '../config/config.js';
-import { appliedPrice, type AppliedPrice, pricesVersion } from '../prices/index.js';
-import { speltModels, STAR } from './known-models.js';
-import { speltTargetLabels, targetLabels, type LabelIds } from './labels.js';
+import type {
+  Price as SnapshotPrice,
+  PriceTier,
+  Rates as SnapshotRates,
+} from '../bridge/generated/snapshot.js';
+import type { ProviderConfig, TargetConfig } from '../config/config.js';
+import {
+  appliedPrice,
+  type AppliedPrice,
+  type ContextTiers,
+  factorOf,
+  type PriceRule,
+  type Rates,
+} from '../prices/index.js';
+import { STAR } from './known-models.js';
 
-/** Prices in use. */
-export interface TargetPrices {
-  /** Names the prices: of the built-in book, and of the operator's own. */
-  readonly version: string;
-  /** By id of the target; null for one without a price. */
-  readonly byTarget: ReadonlyMap<number, AppliedPrice | null>;
+/** What a target costs; undefined where nobody says. */
+export function targetPrice(
+  { upstreamModel }: TargetConfig,
+  provider: ProviderConfig | undefined,
+  rules: readonly PriceRule[],
+): SnapshotPrice | undefined {
+  if (provider === undefined) return undefined;
+  const applied = appliedPrice(provider, upstreamModel === STAR ? null : upstreamModel, rules);
+  return applied === null ? undefined : snapshotPrice(applied);
 }
 
-/** The prices of every target of a configuration. */
-export function compilePrices(config: Config, ids: LabelIds): TargetPrices {
-  const byTarget = new Map<number, AppliedPrice | null>();
-  const providers = new Map(config.providers.map((provider) => [provider.name, provider]));
-  const add = (model: ModelConfig, labels: readonly string[]): void => {
-    for (const [at, { provider: name, upstreamModel }] of model.targets.entries()) {
-      const provider = providers.get(name);
-      if (provider === undefined) continue;
-      const asked = upstreamModel === STAR ? null : upstreamModel;
-      byTarget.set(ids.id('target', labels[at] ?? ''), appliedPrice(provider, asked, config.prices));
-    }
+/**
+ * A price for the snapshot. A service tier that a rule names stands for the standard one, and so holds where the provider
+ * names none; a tier without prices of its own keeps those that are standard without the rule.
+ */
+export function snapshotPrice({ price, context }: AppliedPrice): SnapshotPrice {
+  const { standard, services, request } = price;
+  const ruled = context.serviceTier === undefined ? undefined : services[context.serviceTier];
+  const other = ruled === undefined ? [] : tiersOf(standard);
+  const of = (tiers: ContextTiers | undefined): PriceTier[] => (tiers === undefined ? other : tiersOf(tiers));
+  return {
+    standard: tiersOf(ruled ?? standard),
+    flex: of(services.flex),
+    priority: of(services.priority),
+    batch: of(services.batch),
+    request: exact(request),
+    factor: exact(factorOf(price, context)),
   };
-  for (const model of config.models) add(model, targetLabels(model));
-  for (const one of speltModels(config)) add(one.model, speltTargetLabels(one));
-  return { version: pricesVersion(config.prices), byTarget };
 }
 
-/** These prices, and those of targets that were before: a long request may end after its target has gone. */
-export function withFormer(prices: TargetPrices, former: TargetPrices | null): TargetPrices {
-  if (former === null) return prices;
-  return { version: prices.version, byTarget: new Map([...former.byTarget, ...prices.byTarget]) };
+function tiersOf(tiers: ContextTiers): PriceTier[] {
+  return tiers.map(({ aboveInputTokens, rates }) => ({
+    above_input_tokens: aboveInputTokens,
+    rates: ratesOf(rates),
+  }));
+}
+
+function ratesOf(rates: Rates): SnapshotRates {
+  return {
+    input: exact(rates.input),
+    cached_input: exact(rates.cachedInput),
+    cache_write: exact(rates.cacheWrite),
+    cache_write_1h: exact(rates.cacheWrite1h),
+    audio_input: exact(rates.audioInput),
+    image_input: exact(rates.imageInput),
+    output: exact(rates.output),
+    reasoning: exact(rates.reasoning),
+    audio_output: exact(rates.audioOutput),
+    image_output: exact(rates.imageOutput),
+  };
+}
+
+/** The bounds of the configuration and of the book keep every amount below 2^53; one beyond must not be served rounded. */
+function exact(amount: bigint): number {
+  const number = Number(amount);
+  if (!Number.isSafeInteger(number)) throw new RangeError(`a price of ${amount} pico-USD is too high`);
+  return number;
 }

@@ -2,7 +2,6 @@
  * Writes of usage in PostgreSQL: few statements with many rows, in one transaction per batch. They take no lock that
  * governance waits for, and rows of rollups always in the same order, so that two gateways never wait for each other.
  */
-import { costBytes } from '../usage/costs.js';
 import type { NewSegment } from '../usage/ports.js';
 import { ROLLUP_KEYS, ROLLUP_SUMS, type RollupTable } from '../usage/rollup-table.js';
 import { segmentStart, type UsageWriter } from './database.js';
@@ -18,8 +17,8 @@ const MAX_STATEMENT_SEGMENTS = 256;
 /** Rows of rollups in one statement, at most (about 1 MB of text). */
 const ROLLUPS_PER_STATEMENT = 4_096;
 
-const SEGMENT_COLUMNS = 'boot, sequence, first_ms, last_ms, count, records, costs, price_version';
-const SEGMENT_VALUES = 8;
+const SEGMENT_COLUMNS = 'boot, sequence, first_ms, last_ms, count, records';
+const SEGMENT_VALUES = 6;
 
 const GROW_BOOT = 'update usage_boot set segment_bytes = segment_bytes + $1 where id = $2';
 
@@ -110,16 +109,15 @@ async function insertSegments(
   const { rows: inserted } = await client.query(
     `insert into usage_segment (${SEGMENT_COLUMNS}) values ${rows.join(', ')}
      on conflict (boot, sequence) do nothing
-     returning length(records) + coalesce(length(costs), 0) as bytes`,
+     returning length(records) as bytes`,
     segments.flatMap((segment) => segmentValues(bootId, segment)),
   );
   return (inserted as { bytes: number }[]).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function segmentValues(bootId: number, segment: NewSegment): unknown[] {
-  const { sequence, lastMs, count, records, costs, priceVersion } = segment;
-  const bytes = costs && costBytes(costs);
-  return [bootId, sequence, segmentStart(segment), lastMs, count, records, bytes, priceVersion];
+  const { sequence, lastMs, count, records } = segment;
+  return [bootId, sequence, segmentStart(segment), lastMs, count, records];
 }
 
 /** The rows of a table in the order of their keys. */

@@ -64,8 +64,9 @@ export interface UsageSegmentTable {
   last_ms: number;
   count: number;
   records: Uint8Array;
-  /** Pico-USD of each record, 8 bytes little-endian; -1 without a price. */
+  /** Pico-USD of each record, 8 bytes little-endian, -1 without a price; null where records say it themselves. */
   costs: Uint8Array | null;
+  /** Version of the prices; null likewise. */
   price_version: string | null;
 }
 

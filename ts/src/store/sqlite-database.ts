@@ -1,6 +1,5 @@
 /** SQLite as a {@link Database}: one connection, prepared statements for usage, a process of its own for reports. */
 import { type Compilable, Kysely } from 'kysely';
-import { costBytes } from '../usage/costs.js';
 import type { NewSegment } from '../usage/ports.js';
 import { ROLLUP_KEYS, ROLLUP_SUMS, type RollupTable } from '../usage/rollup-table.js';
 import { type Database, segmentStart, type UsageWriter } from './database.js';
@@ -40,8 +39,8 @@ export class SqliteDatabase implements Database {
   }
 }
 
-const INSERT_SEGMENT = `insert into usage_segment (boot, sequence, first_ms, last_ms, count, records, costs, price_version)
-  values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (boot, sequence) do nothing`;
+const INSERT_SEGMENT = `insert into usage_segment (boot, sequence, first_ms, last_ms, count, records)
+  values (?, ?, ?, ?, ?, ?) on conflict (boot, sequence) do nothing`;
 
 const GROW_BOOT = 'update usage_boot set segment_bytes = segment_bytes + ? where id = ?';
 
@@ -71,7 +70,7 @@ class SqliteUsageWriter implements UsageWriter {
       let grown = 0;
       for (const segment of segments) {
         const isNew = insert.run([bootId, ...segmentValues(segment)]) === 1;
-        if (isNew) grown += segment.records.byteLength + (segment.costs?.byteLength ?? 0);
+        if (isNew) grown += segment.records.byteLength;
       }
       this.statement(GROW_BOOT).run([grown, bootId]);
     });
@@ -106,9 +105,9 @@ class SqliteUsageWriter implements UsageWriter {
 }
 
 function segmentValues(segment: NewSegment): SqlValue[] {
-  const { sequence, lastMs, count, records, costs, priceVersion } = segment;
+  const { sequence, lastMs, count, records } = segment;
   const first = segmentStart(segment);
-  return [sequence, first, lastMs, count, blob(records), costs && blob(costBytes(costs)), priceVersion];
+  return [sequence, first, lastMs, count, blob(records)];
 }
 
 /** The bytes as libsql takes them. */

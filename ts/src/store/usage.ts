@@ -13,7 +13,6 @@ import type {
   UsageLedger,
 } from '../usage/ports.js';
 import { widened } from '../usage/record.js';
-import { costsFromBytes } from '../usage/costs.js';
 import type { RollupTable } from '../usage/rollup-table.js';
 import { type Database, MAX_SEGMENT_SPAN_MS } from './database.js';
 import { reportQuery, type ReportRow, reportRow } from './report.js';
@@ -142,10 +141,9 @@ function segment(row: {
   price_version: string | null;
 }): StoredSegment {
   const { id, sequence, count } = row;
-  const records = widened(bytesOf(row.records), count);
-  const costs = row.costs === null ? null : costsFromBytes(bytesOf(row.costs));
+  const records = widened(bytesOf(row.records), count, row.costs && bytesOf(row.costs));
   const { first_ms: firstMs, last_ms: lastMs, price_version: priceVersion } = row;
-  return { id, sequence, firstMs, lastMs, count, records, costs, priceVersion };
+  return { id, sequence, firstMs, lastMs, count, records, priceVersion };
 }
 
 function bytesOf(blob: Uint8Array | ArrayBuffer): Uint8Array {

@@ -1,6 +1,6 @@
 /** Usage: taking records from the data plane, keeping them, and reading them back as lists and reports. */
 export * from './ports.js';
-export { type ModelCost, NO_PRICES, type Prices } from './costs.js';
+export { type ModelCost } from './costs.js';
 export { type RecorderCounters, UsageRecorder } from './recorder.js';
 export { STATUS_CLASSES, type UsageRecord } from './record.js';
 export { decodeCursor, encodeCursor, listRequests, type RecordedRequest } from './requests.js';

@@ -11,15 +11,13 @@ export interface NewSegment {
   readonly lastMs: number;
   readonly count: number;
   readonly records: Uint8Array;
-  /** What each of them cost, in pico-USD; null in a batch from before there were prices. */
-  readonly costs: BigInt64Array | null;
-  /** Version of the prices; null likewise. */
-  readonly priceVersion: string | null;
 }
 
 /** A stored batch. */
 export interface StoredSegment extends NewSegment {
   readonly id: number;
+  /** Version of the prices of its records, in a batch from before they said it themselves. */
+  readonly priceVersion: string | null;
 }
 
 /** One run of the gateway. */

@@ -81,10 +81,14 @@ export function widened(bytes: Uint8Array, count: number, costs: Uint8Array | nu
   return wide;
 }
 
-/** When the record at a word finished, milliseconds since 1970. Usage is booked at this time. */
+/** When the record at a word began, milliseconds since 1970. Usage is booked at this time. */
+export function startedAtMs(words: Uint32Array, at: number): number {
+  return words[at + STARTED]! + words[at + STARTED + 1]! * HIGH_WORD;
+}
+
+/** When it finished, likewise. Segments and lists of requests are in this order. */
 export function finishedAtMs(words: Uint32Array, at: number): number {
-  const started = words[at + STARTED]! + words[at + STARTED + 1]! * HIGH_WORD;
-  return started + Math.floor(words[at + DURATION]! / MICROSECONDS_PER_MS);
+  return startedAtMs(words, at) + Math.floor(words[at + DURATION]! / MICROSECONDS_PER_MS);
 }
 
 /** The record at `index`. */

@@ -11,7 +11,7 @@
  * their detail and are counted; their sums stay in memory and are written when it recovers. What was drained and not
  * yet written is lost if the process is killed: at most one interval in good health.
  */
-import { CostMeter, type ModelCost, type Prices } from './costs.js';
+import { CostMeter, type ModelCost } from './costs.js';
 import type { Boot, NewSegment, UsageLedger } from './ports.js';
 import { recordCount, recordWords } from './record.js';
 import { RollupTable } from './rollup-table.js';
@@ -74,8 +74,6 @@ export interface RecorderCounters {
 export interface RecorderOptions {
   readonly source: RecordSource;
   readonly ledger: UsageLedger;
-  /** What requests cost, as of now. */
-  readonly prices: () => Prices;
   /** Unique per run of the gateway. */
   readonly bootId: string;
   /** Segments are deleted when their records finished longer ago than this. */
@@ -91,7 +89,7 @@ export interface RecorderOptions {
 /** The recorder. */
 export class UsageRecorder {
   private readonly rollups = new RollupTable();
-  private readonly meter: CostMeter;
+  private readonly meter = new CostMeter();
   private pending: NewSegment[] = [];
   private pendingBytes = 0;
   private sequence: number;
@@ -111,7 +109,6 @@ export class UsageRecorder {
     private boot: Boot,
   ) {
     this.sequence = boot.rolledSequence;
-    this.meter = new CostMeter(options.prices);
     this.rollupsDueAt = options.now() + ROLLUP_INTERVAL_MS;
   }
 
@@ -189,10 +186,10 @@ export class UsageRecorder {
 
   private accept(records: Uint8Array, count: number): void {
     const words = recordWords(records);
-    const { costs, version } = this.meter.costsOf(words, count);
-    const span = this.rollups.add(words, count, costs);
+    this.meter.add(words, count);
+    const span = this.rollups.add(words, count);
     this.sequence += 1;
-    this.pending.push({ sequence: this.sequence, ...span, count, records, costs, priceVersion: version });
+    this.pending.push({ sequence: this.sequence, ...span, count, records });
     this.pendingBytes += records.byteLength;
     this.records += count;
     while (this.pendingBytes > MAX_PENDING_BYTES) this.dropOldestDetail();
@@ -271,7 +268,7 @@ async function replay(ledger: UsageLedger, boot: Boot): Promise<Boot> {
     const segments = await ledger.segmentsAfter(boot.id, at, REPLAY_SEGMENTS);
     const last = segments.at(-1);
     if (!last) return { id: boot.id, rolledSequence: at };
-    for (const { records, count, costs } of segments) table.add(recordWords(records), count, costs);
+    for (const { records, count } of segments) table.add(recordWords(records), count);
     if (!(await ledger.addRollups(boot.id, at, last.sequence, table))) {
       throw new Error('another process is adding the usage of the same run; it will be tried again');
     }

@@ -5,8 +5,7 @@
  * filtered page therefore reads a bounded number of records and may come back short, or empty, with a cursor that goes
  * on where it stopped.
  */
-import { RECORD_FIELDS } from '../bridge/generated/record.js';
-import { UNPRICED } from './costs.js';
+import { RECORD_FIELDS, UNPRICED } from '../bridge/generated/record.js';
 import type { SegmentPlace, StoredSegment, UsageLedger } from './ports.js';
 import { decodeRecord, finishedAtMs, RECORD_WORDS, recordWords, type UsageRecord } from './record.js';
 
@@ -47,7 +46,7 @@ export interface RequestQuery {
 export interface RecordedRequest extends UsageRecord {
   /** Pico-USD; null where there was no price. */
   readonly cost: bigint | null;
-  /** Version of the prices; null in a record from before there were any. */
+  /** Version of the prices in a record that does not name it by `pricesId`; null in one from before there were any. */
   readonly priceVersion: string | null;
 }
 
@@ -78,9 +77,10 @@ export async function listRequests(ledger: UsageLedger, query: RequestQuery): Pr
   return { requests, next: at };
 }
 
-function recorded({ records, costs, priceVersion }: StoredSegment, index: number): RecordedRequest {
-  const cost = costs?.[index] ?? UNPRICED;
-  return { ...decodeRecord(records, index), cost: cost === UNPRICED ? null : cost, priceVersion };
+function recorded({ records, priceVersion }: StoredSegment, index: number): RecordedRequest {
+  const record = decodeRecord(records, index);
+  const { costPicousd } = record;
+  return { ...record, cost: costPicousd === UNPRICED ? null : costPicousd, priceVersion };
 }
 
 /** The text form of a cursor; opaque to clients. */

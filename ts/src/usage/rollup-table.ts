@@ -3,11 +3,14 @@
  *
  * This runs once per request of the gateway, so it is an open-addressing hash table over typed arrays: nothing is
  * allocated per record, where a `Map` with a composed string or object key costs several times the whole budget.
- * Counts are float64, exact up to 2^53. Costs are bigints, exact without bound.
+ * Counts are float64, exact up to 2^53. Costs are exact without bound.
+ *
+ * The minute is that of the request's beginning: limits count a request where it was admitted, and what they have counted is
+ * the sum of these rows.
  */
 import { RECORD_FIELDS, RECORD_FLAGS } from '../bridge/generated/record.js';
-import { UNPRICED } from './costs.js';
-import { finishedAtMs, RECORD_WORDS, statusClass } from './record.js';
+import { CostSum } from './costs.js';
+import { finishedAtMs, RECORD_WORDS, startedAtMs, statusClass } from './record.js';
 
 /** What the sums are kept by, in the order of the stored columns. */
 export const ROLLUP_KEYS = ['minute', 'key_id', 'model_id', 'provider_id', 'route', 'status_class'] as const;
@@ -75,8 +78,8 @@ export interface TimeSpan {
 export class RollupTable {
   private keys = new Uint32Array(INITIAL_ENTRIES * KEY_WORDS);
   private sums = new Float64Array(INITIAL_ENTRIES * SUM_COLUMNS);
-  /** Pico-USD by entry. */
-  private costs: bigint[] = [];
+  /** By entry. */
+  private costs: CostSum[] = [];
   /** Entry number plus one by hash; twice as many slots as entries. */
   private slots = new Int32Array(INITIAL_ENTRIES * 2);
   private entries = 0;
@@ -91,11 +94,12 @@ export class RollupTable {
     return this.entries;
   }
 
-  /** Adds `count` records with what they cost (null where that is not known), and tells when they finished. */
-  add(words: Uint32Array, count: number, costs: BigInt64Array | null): TimeSpan {
+  /** Adds `count` records, and tells when they finished. */
+  add(words: Uint32Array, count: number): TimeSpan {
     const span = { firstMs: Number.MAX_SAFE_INTEGER, lastMs: 0 };
     for (let index = 0, at = 0; index < count; index += 1, at += RECORD_WORDS) {
-      const finished = this.addRecord(words, at, costs === null ? UNPRICED : (costs[index] ?? UNPRICED));
+      const finished = finishedAtMs(words, at);
+      this.addRecord(words, at);
       if (finished < span.firstMs) span.firstMs = finished;
       if (finished > span.lastMs) span.lastMs = finished;
     }
@@ -114,7 +118,7 @@ export class RollupTable {
       key[KEY_WORDS] = routeAndClass & 0xff;
       for (let column = 0; column < SUM_COLUMNS; column += 1)
         sums[column] = this.sums[entry * SUM_COLUMNS + column] ?? 0;
-      visit(key, sums, this.costs[entry] ?? 0n);
+      visit(key, sums, this.costs[entry]?.total() ?? 0n);
     }
   }
 
@@ -127,11 +131,10 @@ export class RollupTable {
     this.lastEntry = -1;
   }
 
-  private addRecord(words: Uint32Array, at: number, cost: bigint): number {
-    const finished = finishedAtMs(words, at);
+  private addRecord(words: Uint32Array, at: number): void {
     const packed = words[at + STATUS_ROUTE_FLAGS]!;
     const routeAndClass = (((packed >>> 16) & 0xff) << 8) | statusClass(packed & 0xffff);
-    const minute = Math.floor(finished / MS_PER_MINUTE);
+    const minute = Math.floor(startedAtMs(words, at) / MS_PER_MINUTE);
     const entry = this.entryOf(
       minute,
       words[at + KEY]!,
@@ -141,9 +144,7 @@ export class RollupTable {
     );
     const to = entry * SUM_COLUMNS;
     this.sumInto(to, words, at, packed >>> 24);
-    if (cost === UNPRICED) this.sums[to + UNPRICED_COLUMN]! += 1;
-    else if (cost !== 0n) this.costs[entry]! += cost;
-    return finished;
+    if (!this.costs[entry]!.add(words, at)) this.sums[to + UNPRICED_COLUMN]! += 1;
   }
 
   private sumInto(to: number, words: Uint32Array, at: number, flags: number): void {
@@ -226,7 +227,7 @@ export class RollupTable {
     }
     const entry = this.entries;
     this.entries += 1;
-    this.costs[entry] = 0n;
+    this.costs[entry] = new CostSum();
     this.slots[slot] = entry + 1;
     this.keys.set([minute, key, model, provider, routeAndClass], entry * KEY_WORDS);
     if (this.entries * 2 >= this.slots.length) this.grow();

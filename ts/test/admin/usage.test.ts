@@ -39,20 +39,19 @@ beforeEach(async () => {
 afterAll(() => h.close());
 
 /** Stores records the way the recorder does. */
-async function store(rows: readonly RecordFields[], costs: BigInt64Array | null = null): Promise<void> {
+async function store(rows: readonly RecordFields[]): Promise<void> {
   sequence += 1;
   const boot = await h.store.usage.openBoot(`boot-${sequence}`);
   const bytes = records(rows);
   const table = new RollupTable();
-  const span = table.add(recordWords(bytes), recordCount(bytes), costs);
-  await h.store.usage.writeSegments(boot.id, [
-    { sequence: 1, ...span, count: rows.length, records: bytes, costs, priceVersion: costs && 'v' },
-  ]);
+  const span = table.add(recordWords(bytes), recordCount(bytes));
+  await h.store.usage.writeSegments(boot.id, [{ sequence: 1, ...span, count: rows.length, records: bytes }]);
   await h.store.usage.addRollups(boot.id, 0, 1, table);
 }
 
 const at = (ms: number, over: RecordFields = {}): RecordFields => ({
   ...OK,
+  cost_picousd: -1,
   key_id: ids.key,
   model_id: ids.gpt,
   provider_id: ids.openai,
@@ -111,11 +110,9 @@ describe('a report', () => {
   it('sums costs exactly, and says where there was no price', async () => {
     const beyondNumbers = 9_007_199_254_740_993n; // a double would make it even
     const claude = { model_id: ids.claude, provider_id: ids.other };
-    await store(
-      [at(NOW - HOUR), at(NOW - HOUR), at(NOW - HOUR), at(NOW - HOUR, claude)],
-      BigInt64Array.of(beyondNumbers, 1n, -1n, -1n),
-    );
-    await store([at(NOW - HOUR)], BigInt64Array.of(2n ** 63n - 1n));
+    const costing = (cost_picousd: bigint) => at(NOW - HOUR, { cost_picousd });
+    await store([costing(beyondNumbers), costing(1n), costing(-1n), at(NOW - HOUR, claude)]);
+    await store([costing(2n ** 63n - 1n)]);
     const { rows } = await report('group_by=model');
     expect(rows).toMatchObject([
       { model: { id: ids.gpt }, cost_usd: '9232379.236109516801', unpriced: 1 },

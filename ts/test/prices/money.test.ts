@@ -46,6 +46,7 @@ describe('prices as they are written', () => {
     expect(parseUsd('0.002')).toBe(2_000_000_000n);
     expect(parseUsd('0.000000000001')).toBe(1n);
     expect(parseUsd('0.0000000000001')).toBeNull();
+    expect(parseUsd('9000.000000000001')).toBeNull();
     expect(parseFactor(1.1)).toBe(11_000n);
     expect(parseFactor('0.00001')).toBeNull();
     expect(parseFactor(101)).toBeNull();
@@ -64,7 +65,7 @@ describe('amounts as they are shown', () => {
 
   it('lead back to the amount', () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: 10n ** 16n }), (amount) => {
+      fc.property(fc.bigInt({ min: 0n, max: 9_000n * 10n ** 12n }), (amount) => {
         expect(parseUsd(formatUsd(amount))).toBe(amount);
       }),
     );

@@ -3,7 +3,6 @@ import type { Snapshot } from '../../src/bridge/generated/snapshot.js';
 import { parseConfig } from '../../src/config/load.js';
 import type { Refusal } from '../../src/config/manager.js';
 import { mintKey } from '../../src/governance/virtual-key.js';
-import type { TargetPrices } from '../../src/snapshot/prices.js';
 import { activator } from '../../src/snapshot/activate.js';
 import { surroundings } from '../config/surroundings.js';
 import { MemoryStore } from '../governance/memory-store.js';
@@ -14,7 +13,6 @@ class Harness {
   readonly store = new MemoryStore();
   readonly applied: Snapshot[] = [];
   readonly mirrorErrors: unknown[] = [];
-  readonly prices: TargetPrices[] = [];
   demoStarts = 0;
   readonly credentialCalls: string[] = [];
   fetchedSecret: string | null = null;
@@ -38,7 +36,6 @@ class Harness {
       secretOf: () => this.fetchedSecret,
       retain: (sources) => void this.credentialCalls.push(`retain ${sources.length}`),
     },
-    usePrices: (prices) => this.prices.push(prices),
     now: () => NOW,
     onMirrorError: (error) => this.mirrorErrors.push(error),
   });

@@ -5,6 +5,7 @@ import type { Config } from '../../src/config/config.js';
 import { parseConfig } from '../../src/config/load.js';
 import type { LabelName, VirtualKeyRow } from '../../src/governance/ports.js';
 import { compileSnapshot, configKeyRows, startOptions } from '../../src/snapshot/compile.js';
+import { targetPrice } from '../../src/snapshot/prices.js';
 import { LabelIds, labelsOf } from '../../src/snapshot/labels.js';
 import { configPathOf } from '../../src/snapshot/refusal.js';
 import { modelViews, providerViews } from '../../src/snapshot/views.js';
@@ -81,6 +82,7 @@ describe('compileSnapshot', () => {
     const config = configOf(WHOLE, { KEY2: 'second' }, { '/c/ca.pem': CERTIFICATES.certificate });
     expect(compile(config, [keyRow(90, { limits: { requestsPerMinute: 5 } })])).toEqual({
       version: 7,
+      prices: 11,
       settings: {
         max_request_body_bytes: 33_554_432,
         max_response_body_bytes: 67_108_864,
@@ -230,6 +232,9 @@ describe('the models of the catalogue', () => {
     const labelled = (label: string) => ids.of(config).id('target', label);
     const named = (name: string) => models.filter((model) => model.name === name);
     const [claude] = named('claude-*');
+    const priceOf = (model: string) =>
+      targetPrice({ ...config.models[0]!.targets[0]!, upstreamModel: model }, config.providers[0], []);
+    expect(priceOf('claude-opus-4-8')?.standard[0]?.rates.input).toBe(5_000_000);
     expect(named('claude-opus-4-8')).toEqual([
       {
         id: claude?.id,
@@ -243,6 +248,7 @@ describe('the models of the catalogue', () => {
             upstream_model: 'claude-opus-4-8',
             quirks: ['adaptive_thinking'],
             max_output_tokens: 128_000,
+            price: priceOf('claude-opus-4-8'),
           },
         ],
       },

@@ -223,8 +223,6 @@ describe.runIf(HAS_POSTGRES)('PostgreSQL', () => {
         lastMs: T0,
         count: 1,
         records: records([OK]),
-        costs: null,
-        priceVersion: null,
       };
       await store.usage.writeSegments(id, [{ ...segment, sequence: 1 }]);
 

@@ -37,7 +37,7 @@ describeEach((engine) => {
         key_id: key,
       }));
       const table = new RollupTable();
-      table.add(recordWords(records(rows)), requests, null);
+      table.add(recordWords(records(rows)), requests);
       await store.usage.addRollups(boot.id, truth.length - 1, truth.length, table);
     }
   });

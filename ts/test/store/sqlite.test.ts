@@ -8,7 +8,7 @@ import { DATABASE_FILE, IncompatibleDatabase, openStore, type Store } from '../.
 import { MIGRATIONS } from '../../src/store/migrations.js';
 import { migrate } from '../../src/store/sqlite-migrate.js';
 import { openDatabase } from '../../src/store/sqlite.js';
-import { listRequests } from '../../src/usage/index.js';
+import { listRequests, UsageRecorder } from '../../src/usage/index.js';
 import { OK, records, T0 } from '../usage/records.js';
 
 let dir: string;
@@ -118,6 +118,43 @@ describe('migrations', () => {
     const range = { fromMinute: 0, toMinute: 60, groupBy: [], filter: {}, limit: 9, offset: 0 } as const;
     const [row] = await migrated.usage.queryRollups({ ...range, interval: 'minute' });
     expect(row?.sums).toMatchObject({ requests: 10, input_tokens: 1, audio_input_tokens: 0, gateway_us: 1 });
+    await migrated.close();
+  });
+
+  it('keep what was booked beside the records before they said it themselves', async () => {
+    const FORMER_BYTES = 112;
+    const oldDir = mkdtempSync(join(dir, 'old-'));
+    const old = openDatabase(oldDir);
+    migrate(old.connection, old.path, 5);
+    const now = records([OK, OK, OK]);
+    const former = Buffer.concat(
+      [0, 1, 2].map((at) => now.subarray(at * RECORD_BYTES, at * RECORD_BYTES + FORMER_BYTES)),
+    );
+    const costs = Buffer.from(BigInt64Array.of(2n ** 53n + 1n, -1n, 0n).buffer);
+    old.connection.exec("insert into usage_boot (boot_id, rolled_sequence) values ('former', 0)");
+    const columns = 'boot, sequence, first_ms, last_ms, count, records, costs, price_version';
+    old.connection
+      .prepare(`insert into usage_segment (${columns}) values (1, 1, ?, ?, 3, ?, ?, 'v1')`)
+      .run([T0, T0 + 5, former, costs]);
+    old.connection.raw.close();
+    const migrated = await openStore(oldDir);
+    const { requests } = await listRequests(migrated.usage, { fromMs: T0, toMs: T0 + 60_000, limit: 9 });
+    expect(requests.map(({ cost, pricesId, priceVersion }) => [cost, pricesId, priceVersion])).toEqual([
+      [2n ** 53n + 1n, 0, 'v1'],
+      [null, 0, 'v1'],
+      [0n, 0, 'v1'],
+    ]);
+    await UsageRecorder.open({
+      source: { drainRecords: () => Buffer.alloc(0) },
+      ledger: migrated.usage,
+      bootId: 'now',
+      retentionMs: 1e12,
+      now: () => T0,
+      onError: (error) => expect.fail(String(error)),
+    });
+    const range = { fromMinute: 0, toMinute: 2 ** 40, groupBy: [], filter: {}, limit: 9, offset: 0 } as const;
+    const [row] = await migrated.usage.queryRollups(range);
+    expect([row?.sums.requests, row?.sums.unpriced, row?.cost]).toEqual([3, 1, 2n ** 53n + 1n]);
     await migrated.close();
   });
 

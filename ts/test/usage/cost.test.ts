@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openStore, type Store } from '../../src/store/index.js';
-import { readPrice } from '../../src/prices/index.js';
 import { UsageRecorder } from '../../src/usage/recorder.js';
 import { begunAt, FakeSource, OK, records, T0 } from './records.js';
 
@@ -16,10 +15,6 @@ const DRAIN_MS = 200;
 const DRAINS_PER_ROUND = 150;
 /** The cheapest round counts, since whatever else runs on the machine only ever adds. */
 const ROUNDS = 3;
-
-/** The target of every record has a price, with a factor besides. */
-const PRICE = { price: readPrice('m|i2500000 r1250000 o10000000|@eu:11000'), context: { region: 'eu' } };
-const PRICES = { version: 'test', byTarget: new Map([[OK.target_id ?? 0, PRICE]]) };
 
 let dir: string;
 let store: Store;
@@ -43,7 +38,6 @@ it.each([1, 100, 5_000])(
     const recorder = await UsageRecorder.open({
       source,
       ledger: store.usage,
-      prices: () => PRICES,
       bootId: 'boot',
       retentionMs: 1e12,
       now: () => now,
@@ -53,6 +47,7 @@ it.each([1, 100, 5_000])(
       ...OK,
       key_id: 1 + ((at * 7_919) % keys),
       model_id: 1 + (at % 5),
+      cost_picousd: 7_000_000_000 + at,
     }));
     const template = records(rows);
     const rounds: number[] = [];

@@ -1,68 +1,50 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readPrice } from '../../src/prices/index.js';
 import { openStore, type Store } from '../../src/store/index.js';
-import { CostMeter, type Prices } from '../../src/usage/costs.js';
+import { CostMeter } from '../../src/usage/costs.js';
 import { listRequests, UsageRecorder } from '../../src/usage/index.js';
 import { recordWords } from '../../src/usage/record.js';
-import { FakeSource, OK, type RecordFields, records, T0 } from './records.js';
+import { FakeSource, OK, records, T0 } from './records.js';
 
-const PRICED = 4;
-const FREE = 5;
-const BY_REQUEST = 6;
-const NOT_PRICED = 7;
-const PRICES: Prices = {
-  version: 'v1',
-  byTarget: new Map([
-    [PRICED, { price: readPrice('m|i2500000 r1250000 o10000000'), context: {} }],
-    [FREE, { price: readPrice('m|i0 o0'), context: {} }],
-    [BY_REQUEST, { price: readPrice('m|i0 o0 q2000000000'), context: {} }],
-    [NOT_PRICED, null],
-  ]),
-};
-/** 100 × 2,500,000 + 20 × 10,000,000. */
-const OK_COST = 450_000_000n;
+const MOST = 2n ** 63n - 1n;
 
-function costs(...rows: RecordFields[]): bigint[] {
-  const meter = new CostMeter(() => PRICES);
-  return [...meter.costsOf(recordWords(records(rows)), rows.length).costs];
-}
-
-describe('the cost of a record', () => {
-  it('is that of its tokens by the price of its target', () => {
-    expect(costs(OK, { ...OK, cached_input_tokens: 40 })).toEqual([OK_COST, OK_COST - 50_000_000n]);
+describe('what models have cost', () => {
+  it('is the exact sum of the records, however large', () => {
+    const cost = fc.oneof(fc.bigInt({ min: 0n, max: MOST }), fc.constantFrom(0n, 0xffff_ffffn, MOST));
+    fc.assert(
+      fc.property(fc.array(cost, { minLength: 1, maxLength: 500 }), (costs) => {
+        const meter = new CostMeter();
+        const words = recordWords(records(costs.map((each) => ({ ...OK, cost_picousd: each }))));
+        meter.add(words, costs.length);
+        meter.add(words, costs.length);
+        expect(meter.sums()[0]!.cost).toBe(2n * costs.reduce((sum, each) => sum + each));
+      }),
+    );
   });
 
-  it('is unknown where the target has no price, and nothing where no provider was asked', () => {
-    const refused = { ...OK, target_id: 0, provider_id: 0, status: 401, input_tokens: 0, output_tokens: 0 };
-    expect(costs({ ...OK, target_id: NOT_PRICED }, { ...OK, target_id: 99 }, refused)).toEqual([
-      -1n,
-      -1n,
-      0n,
+  it('carries before a number is no longer exact', () => {
+    const meter = new CostMeter();
+    const words = recordWords(records(Array.from({ length: 30_000 }, () => ({ ...OK, cost_picousd: MOST }))));
+    for (let round = 0; round < 100; round += 1) meter.add(words, 30_000);
+    expect(meter.sums()[0]!.cost).toBe(3_000_000n * MOST);
+  });
+
+  it('is by target, leaves out what has no price, and knows nothing of requests that reached no model', () => {
+    const meter = new CostMeter();
+    const rows = [
+      { ...OK, cost_picousd: 7 },
+      { ...OK, cost_picousd: -1 },
+      { ...OK, target_id: 5, model_id: 6, cost_picousd: -1 },
+      { ...OK, target_id: 0, provider_id: 0, status: 401 },
+    ];
+    meter.add(recordWords(records(rows)), rows.length);
+    expect(meter.sums()).toEqual([
+      { providerId: 3, modelId: 2, cost: 7n, unpriced: 1 },
+      { providerId: 3, modelId: 6, cost: 0n, unpriced: 1 },
     ]);
-  });
-
-  it('is nothing where the price is', () => {
-    expect(costs({ ...OK, target_id: FREE })).toEqual([0n]);
-  });
-
-  it('has the price of a request, unless it failed without a token', () => {
-    const asked = { ...OK, target_id: BY_REQUEST, input_tokens: 0, output_tokens: 0 };
-    const gone = { ...asked, status: 499, input_tokens: 5 };
-    expect(costs(asked, { ...asked, status: 500 }, gone)).toEqual([2_000_000_000n, 0n, 2_000_000_000n]);
-  });
-
-  it('counts what an aborted or estimated request has used', () => {
-    expect(costs({ ...OK, status: 499, flags: 6 })).toEqual([OK_COST]);
-  });
-
-  it('stops at what can be stored', () => {
-    const dear = { price: readPrice('m|i10000000000 o10000000000'), context: { factor: 1_000_000n } };
-    const meter = new CostMeter(() => ({ version: 'v', byTarget: new Map([[PRICED, dear]]) }));
-    const words = recordWords(records([{ ...OK, input_tokens: 0xffff_ffff }]));
-    expect([...meter.costsOf(words, 1).costs]).toEqual([2n ** 63n - 1n]);
   });
 });
 
@@ -70,13 +52,11 @@ describe('the recorder', () => {
   let dir: string;
   let store: Store;
   let source: FakeSource;
-  let prices: Prices;
 
   beforeEach(async () => {
     dir = mkdtempSync(join(tmpdir(), 'sluice-costs-'));
     store = await openStore(dir);
     source = new FakeSource();
-    prices = PRICES;
   });
 
   afterEach(async () => {
@@ -88,7 +68,6 @@ describe('the recorder', () => {
     UsageRecorder.open({
       source,
       ledger: store.usage,
-      prices: () => prices,
       bootId,
       retentionMs: 1e12,
       now: () => T0 + 60_000,
@@ -99,55 +78,52 @@ describe('the recorder', () => {
     const [row] = await store.usage.queryRollups(range);
     return [row?.sums.requests, row?.sums.unpriced, row?.cost];
   };
-  const listed = async () => {
-    const { requests } = await listRequests(store.usage, { fromMs: 0, toMs: 2 ** 50, limit: 9 });
-    return requests.map(({ cost, priceVersion }) => [cost, priceVersion]);
-  };
 
   it('keeps the cost of every request, with the version of the price, and their sum', async () => {
-    source.waiting.push(records([OK, { ...OK, target_id: NOT_PRICED }, { ...OK, target_id: FREE }]));
+    source.waiting.push(
+      records([
+        { ...OK, cost_picousd: 450_000_000, prices_id: 8, service_tier: 2 },
+        { ...OK, cost_picousd: -1, prices_id: 9 },
+        OK,
+      ]),
+    );
     const recorder = await open('boot');
     await recorder.drain();
     await recorder.flush();
-    expect(await total()).toEqual([3, 1, OK_COST]);
-    expect(await listed()).toEqual([
-      [OK_COST, 'v1'],
-      [null, 'v1'],
-      [0n, 'v1'],
+    expect(await total()).toEqual([3, 1, 450_000_000n]);
+    const { requests } = await listRequests(store.usage, { fromMs: 0, toMs: 2 ** 50, limit: 9 });
+    expect(requests.map(({ cost, pricesId, serviceTier }) => [cost, pricesId, serviceTier])).toEqual([
+      [450_000_000n, 8, 2],
+      [null, 9, 0],
+      [0n, 0, 0],
     ]);
-    expect(recorder.counters().costs).toEqual([
-      { providerId: 3, modelId: 2, cost: OK_COST, unpriced: 0 },
-      { providerId: 3, modelId: 2, cost: 0n, unpriced: 1 },
-      { providerId: 3, modelId: 2, cost: 0n, unpriced: 0 },
-    ]);
+    expect(recorder.counters().costs).toMatchObject([{ cost: 450_000_000n, unpriced: 1 }]);
   });
 
-  it('books what was stored before a crash at the prices of that time', async () => {
-    source.waiting.push(records([OK]));
+  it('books what was stored before a crash at the cost of that time', async () => {
+    source.waiting.push(records([{ ...OK, cost_picousd: 5 }]));
     const crashed = await open('boot-1');
     await crashed.drain();
-    prices = { version: 'v2', byTarget: new Map([[PRICED, { price: readPrice('m|i1 o1'), context: {} }]]) };
     const next = await open('boot-2');
-    expect(await total()).toEqual([1, 0, OK_COST]);
-    source.waiting.push(records([OK]));
+    expect(await total()).toEqual([1, 0, 5n]);
+    source.waiting.push(records([{ ...OK, cost_picousd: 120 }]));
     await next.stop();
-    expect(await total()).toEqual([2, 0, OK_COST + 120n]);
-    expect(new Set((await listed()).map(([, version]) => version))).toEqual(new Set(['v1', 'v2']));
+    expect(await total()).toEqual([2, 0, 125n]);
   });
 
   it('sums exactly what is beyond any number of SQLite or JavaScript', async () => {
-    const dear = { price: readPrice('m|i10000000000 o10000000000'), context: { factor: 999_999n } };
-    prices = { version: 'v', byTarget: new Map([[PRICED, dear]]) };
     const recorder = await open('boot');
-    const each = (5_000_020n * 10_000_000_000n * 999_999n) / 10_000n;
-    for (let round = 0n; round < 5n; round += 1n) {
-      source.waiting.push(records([{ ...OK, input_tokens: 5_000_000 }, OK]));
+    for (let round = 0; round < 5; round += 1) {
+      source.waiting.push(
+        records([
+          { ...OK, cost_picousd: MOST - 1n },
+          { ...OK, cost_picousd: 3 },
+        ]),
+      );
       await recorder.drain();
       await recorder.flush();
     }
-    const small = (120n * 10_000_000_000n * 999_999n) / 10_000n;
-    expect((await total())[2]).toBe(5n * (each + small));
-    expect(5n * each).toBeGreaterThan(2n ** 63n);
+    expect((await total())[2]).toBe(5n * (MOST + 2n));
     await recorder.stop();
   });
 });

@@ -5,29 +5,29 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openStore } from '../../src/store/index.js';
-import { NO_PRICES } from '../../src/usage/index.js';
 import { UsageRecorder } from '../../src/usage/recorder.js';
 import { compileSources } from '../store/compiled.js';
 import { FakeSource, OK, records } from './records.js';
 
 const BATCH = 500;
+/** What each record cost, in pico-USD. */
+const COST = 2n ** 33n + 5n;
 let code: string;
 let dir: string;
 
 beforeAll(() => {
   code = compileSources();
   dir = mkdtempSync(join(tmpdir(), 'sluice-kill-'));
-  writeFileSync(join(dir, 'batch.bin'), records(Array.from({ length: BATCH }, () => OK)));
+  writeFileSync(
+    join(dir, 'batch.bin'),
+    records(Array.from({ length: BATCH }, () => ({ ...OK, cost_picousd: COST }))),
+  );
 });
 
 afterAll(() => {
   rmSync(code, { recursive: true, force: true });
   rmSync(dir, { recursive: true, force: true });
 });
-
-/** A price, and what a record of {@link OK} costs by it, written out: 100 tokens in, 20 out. */
-const PRICE = 'm|i2500000 o10000000';
-const COST = 100n * 2_500_000n + 20n * 10_000_000n;
 
 /** Records batches without end, writing rollups after every third; prints the number of each batch once it is stored. */
 function writer(bootId: string): ChildProcess {
@@ -36,16 +36,12 @@ function writer(bootId: string): ChildProcess {
     import { readFileSync } from 'node:fs';
     import { openStore } from ${url('store/index.js')};
     import { UsageRecorder } from ${url('usage/recorder.js')};
-    import { readPrice } from ${url('prices/index.js')};
-    const priced = { price: readPrice(${JSON.stringify(PRICE)}), context: {} };
-    const prices = { version: 'v', byTarget: new Map([[${OK.target_id}, priced]]) };
     const bytes = readFileSync(${JSON.stringify(join(dir, 'batch.bin'))});
     let waiting = [];
     const recorder = await UsageRecorder.open({
       source: { drainRecords: () => waiting.shift() ?? Buffer.alloc(0) },
       ledger: (await openStore(${JSON.stringify(dir)})).usage,
       bootId: ${JSON.stringify(bootId)},
-      prices: () => prices,
       retentionMs: 1e15,
       now: () => Date.now(),
       onError: (error) => { console.error(error); process.exit(1); },
@@ -86,7 +82,6 @@ it(
     const options = {
       source,
       ledger: store.usage,
-      prices: () => NO_PRICES,
       retentionMs: 1e15,
       now: () => Date.now(),
     };

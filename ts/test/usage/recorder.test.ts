@@ -8,11 +8,10 @@ import { openReader } from '../../src/store/reader.js';
 import { SqliteDatabase } from '../../src/store/sqlite-database.js';
 import { migrate } from '../../src/store/sqlite-migrate.js';
 import { openDatabase } from '../../src/store/sqlite.js';
-import { NO_PRICES } from '../../src/usage/index.js';
 import type { RollupRow, UsageLedger } from '../../src/usage/ports.js';
 import { type RecorderOptions, UsageRecorder } from '../../src/usage/recorder.js';
 import { describeEach, type StorePlace } from '../store/engines.js';
-import { begunAt, FakeSource, NO_COSTS, OK, type RecordFields, records, T0 } from './records.js';
+import { begunAt, FakeSource, OK, type RecordFields, records, T0 } from './records.js';
 
 const DAY_MS = 86_400_000;
 describeEach((engine) => {
@@ -39,7 +38,6 @@ describeEach((engine) => {
     return UsageRecorder.open({
       source,
       ledger: store.usage,
-      prices: () => NO_PRICES,
       bootId: 'boot-1',
       retentionMs: 30 * DAY_MS,
       now: () => now,
@@ -155,7 +153,7 @@ describeEach((engine) => {
   describe('exactly once', () => {
     it('holds when a batch is written again', async () => {
       const boot = await store.usage.openBoot('boot-1');
-      const segment = { sequence: 1, firstMs: T0, lastMs: T0, count: 2, records: batch(2), ...NO_COSTS };
+      const segment = { sequence: 1, firstMs: T0, lastMs: T0, count: 2, records: batch(2) };
       await store.usage.writeSegments(boot.id, [segment]);
       await store.usage.writeSegments(boot.id, [segment, { ...segment, sequence: 2 }]);
       expect(await segments()).toEqual([2, 2]);
@@ -317,7 +315,7 @@ describeEach((engine) => {
 
     it('never deletes what is not yet in the sums', async () => {
       const boot = await store.usage.openBoot('boot-1');
-      const segment = { sequence: 1, firstMs: T0, lastMs: T0, count: 1, records: batch(1), ...NO_COSTS };
+      const segment = { sequence: 1, firstMs: T0, lastMs: T0, count: 1, records: batch(1) };
       await store.usage.writeSegments(boot.id, [segment]);
       expect(await store.usage.deleteSegments(T0 + 1, 10)).toBe(0);
       await open({ bootId: 'boot-2' });

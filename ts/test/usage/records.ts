@@ -53,9 +53,6 @@ export function begunAt(template: Buffer, now: number): Buffer {
   return copy;
 }
 
-/** What a batch without prices has in their place. */
-export const NO_COSTS = { costs: null, priceVersion: null } as const;
-
 /** A data plane that hands out prepared buffers, one per call. */
 export class FakeSource {
   readonly waiting: Buffer[] = [];

@@ -10,7 +10,7 @@ import {
   type RequestCursor,
   type RequestQuery,
 } from '../../src/usage/requests.js';
-import { NO_COSTS, OK, type RecordFields, records, T0 } from './records.js';
+import { OK, type RecordFields, records, T0 } from './records.js';
 
 let dir: string;
 let store: Store;
@@ -45,7 +45,7 @@ async function fill(): Promise<RecordFields[]> {
     const firstMs = T0 + segment * 1_000 + 5;
     const span = { firstMs, lastMs: firstMs + PER_SEGMENT };
     await store.usage.writeSegments(boot.id, [
-      { sequence: segment + 1, ...span, count: rows.length, records: records(rows), ...NO_COSTS },
+      { sequence: segment + 1, ...span, count: rows.length, records: records(rows) },
     ]);
   }
   return all;
@@ -106,7 +106,6 @@ describe('listRequests', () => {
         lastMs: firstMs,
         count: 1,
         records: records([{ ...OK, started_at_ms: firstMs }]),
-        ...NO_COSTS,
       },
     ]);
     const second = await listRequests(store.usage, { ...RANGE, limit: 1_000, cursor: first.next! });
@@ -122,7 +121,7 @@ describe('listRequests', () => {
     for (let sequence = 1; sequence <= 20; sequence += 1) {
       const firstMs = T0 + sequence;
       await store.usage.writeSegments(boot.id, [
-        { sequence, firstMs, lastMs: firstMs, count: 16_000, records: bytes, ...NO_COSTS },
+        { sequence, firstMs, lastMs: firstMs, count: 16_000, records: bytes },
       ]);
     }
     const page = await listRequests(store.usage, { ...RANGE, keyId: 99, limit: 10 });

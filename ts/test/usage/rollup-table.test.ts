@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RECORD_BYTES, RECORD_FIELDS } from '../../src/bridge/generated/record.js';
-import { UNPRICED } from '../../src/usage/costs.js';
+import { RECORD_BYTES, RECORD_FIELDS, UNPRICED } from '../../src/bridge/generated/record.js';
 import { decodeRecord, recordCount, recordWords, statusClass, widened } from '../../src/usage/record.js';
 import { RollupTable } from '../../src/usage/rollup-table.js';
 import { OK, type RecordFields, records, T0 } from './records.js';
@@ -38,8 +37,13 @@ function naive(rows: readonly Priced[]): Map<string, (number | bigint)[]> {
   const sums = new Map<string, number[]>();
   const costs = new Map<string, bigint>();
   for (const [row, cost] of rows) {
-    const finished = row.started_at_ms! + Math.floor(row.duration_us! / 1_000);
-    const key = [Math.floor(finished / 60_000), row.key_id, row.model_id, row.provider_id, row.route];
+    const key = [
+      Math.floor(row.started_at_ms! / 60_000),
+      row.key_id,
+      row.model_id,
+      row.provider_id,
+      row.route,
+    ];
     const name = [...key, statusClass(row.status!)].join();
     const flags = row.flags!;
     const values = [
@@ -133,7 +137,7 @@ describe('recordWords', () => {
     const table = new RollupTable();
     const bytes = shifted.subarray(1);
     expect(bytes.byteOffset % 4).not.toBe(0);
-    table.add(recordWords(bytes), recordCount(bytes), null);
+    table.add(recordWords(bytes), recordCount(bytes));
     expect([...contents(table).values()][0]?.slice(0, 2)).toEqual([1, 100]);
   });
 });
@@ -157,8 +161,8 @@ describe('RollupTable', () => {
       fc.property(fc.array(fc.array(priced, { maxLength: 200 }), { maxLength: 20 }), (batches) => {
         const table = new RollupTable();
         for (const batch of batches) {
-          const bytes = records(batch.map(([row]) => row));
-          table.add(recordWords(bytes), batch.length, BigInt64Array.from(batch.map(([, cost]) => cost)));
+          const bytes = records(batch.map(([row, cost]) => ({ ...row, cost_picousd: cost })));
+          table.add(recordWords(bytes), batch.length);
         }
         expect(contents(table)).toEqual(naive(batches.flat()));
       }),
@@ -168,17 +172,23 @@ describe('RollupTable', () => {
 
   it('tells when the first and the last record of a batch finished', () => {
     const rows = [4_000, 1_000, 9_000].map((at) => ({ ...OK, started_at_ms: T0 + at, duration_us: 2_999 }));
-    expect(new RollupTable().add(recordWords(records(rows)), 3, null)).toEqual({
+    expect(new RollupTable().add(recordWords(records(rows)), 3)).toEqual({
       firstMs: T0 + 1_002,
       lastMs: T0 + 9_002,
     });
+  });
+
+  it('sums a request into the minute of its beginning, where limits have counted it', () => {
+    const table = new RollupTable();
+    table.add(recordWords(records([{ ...OK, started_at_ms: T0 + 59_999, duration_us: 90_000_000 }])), 1);
+    expect([...contents(table).keys()].map((key) => key.split(',')[0])).toEqual([String(T0 / 60_000)]);
   });
 
   it('grows over many combinations and starts empty after a clear', () => {
     const rows = Array.from({ length: 20_000 }, (_, key_id) => ({ ...OK, key_id: key_id * 4_099 }));
     const table = new RollupTable();
     for (let round = 0; round < 2; round += 1) {
-      table.add(recordWords(records(rows)), rows.length, null);
+      table.add(recordWords(records(rows)), rows.length);
       expect(table.size).toBe(rows.length);
       expect([...contents(table).values()].every((sums) => sums[0] === 1 && sums[1] === 100)).toBe(true);
       table.clear();
@@ -189,7 +199,7 @@ describe('RollupTable', () => {
   it('keeps the totals when it is full, and counts what it could not attribute', () => {
     const rows = Array.from({ length: 1_000 }, (_, key_id) => ({ ...OK, key_id: key_id + 1 }));
     const table = new RollupTable(10);
-    table.add(recordWords(records(rows)), rows.length, null);
+    table.add(recordWords(records(rows)), rows.length);
     const sums = [...contents(table).values()];
     expect(sums.reduce((total, sum) => total + Number(sum[1]), 0)).toBe(100_000);
     expect(table.size).toBe(11);
