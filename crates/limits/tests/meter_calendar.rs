@@ -123,14 +123,14 @@ proptest! {
         name in prop::sample::select(ZONES.to_vec()),
         unit in prop::sample::select(UNITS.to_vec()),
         wall_ms in moments(),
-        part in 0.0..1.0_f64,
+        part in 0..1_000_u64,
     ) {
         let meter = meter(1, calendar(unit, name));
         let (start, end) = span(&meter, wall_ms);
         prop_assert!(start <= wall_ms && wall_ms < end);
         prop_assert_eq!(span(&meter, end).0, end, "the next begins where this one ends");
         prop_assert_eq!(span(&meter, start - 1).1, start, "and the one before ends where it begins");
-        let within = start + ((end - start - 1) as f64 * part) as u64;
+        let within = start + (end - start - 1) * part / 1_000;
         prop_assert_eq!(span(&meter, within), (start, end));
         prop_assert_eq!((start % MINUTE_MS, end % MINUTE_MS), (0, 0), "whole minutes");
     }

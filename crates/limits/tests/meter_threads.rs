@@ -80,7 +80,7 @@ fn at_the_edge_every_window_counts_its_own() {
     for window in [fixed(MINUTE_MS), WindowSpec::Fixed { period_ms: MINUTE_MS, anchor_ms: 7_000 }] {
         let meter = meter(LIMIT, window);
         let held: Vec<AtomicI64> = (0..=ROUNDS).map(|_| AtomicI64::new(0)).collect();
-        let barrier = Barrier::new(THREADS as usize);
+        let barrier = Barrier::new(usize::try_from(THREADS).expect("a small number"));
         on_threads(|i| {
             let mut numbers = Numbers(i);
             for round in 0..ROUNDS {
@@ -178,4 +178,26 @@ fn what_is_held_together_is_given_back_together() {
         assert_eq!((level.used, level.reserved), (used.load(Ordering::SeqCst), 0));
         assert!(level.used <= level.limit);
     }
+}
+
+/// Clocks that show anything, on every thread another time: windows open and give way all the while, none is overdrawn, and
+/// nothing that was held stays.
+#[test]
+fn clocks_that_disagree() {
+    let begin = utc("2026-05-13T10:30:00");
+    let (meter, mono) = (meter(LIMIT, fixed(MINUTE_MS)), AtomicI64::new(0));
+    on_threads(|i| {
+        let mut numbers = Numbers(i);
+        for _ in 0..20_000 {
+            let wall_ms = begin + numbers.below(6) * MINUTE_MS + numbers.below(MINUTE_MS);
+            let mono_ns = mono.fetch_add(1_000_000_000, Ordering::Relaxed).cast_unsigned();
+            if let Ok(reservation) = meter.reserve(numbers.amount(LIMIT), wall_ms, mono_ns) {
+                let actual = numbers.amount(reservation.amount() + 1);
+                meter.settle(reservation, actual, mono_ns);
+            }
+            let level = meter.level(wall_ms, mono_ns);
+            assert!((0..=LIMIT).contains(&level.used), "{} are used", level.used);
+        }
+    });
+    assert_eq!(meter.level(begin, 0).reserved, 0);
 }

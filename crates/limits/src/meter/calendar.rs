@@ -152,3 +152,22 @@ fn length(unit: CalendarUnit) -> jiff::Span {
         CalendarUnit::Year => 1.year(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clocks that go from 23:30 to 00:30: midnight is in the middle of what is skipped. No zone has done so since 2000.
+    #[test]
+    fn a_day_whose_midnight_is_skipped_begins_with_the_change() {
+        let zone = TimeZone::posix("STD0DST-1,M3.2.6/23:30,M10.1.6/3").expect("a time zone");
+        let calendar = Calendar { unit: CalendarUnit::Day, zone };
+        let second = |text: &str| text.parse::<Timestamp>().expect("a moment").as_second();
+        let change = second("2026-03-14T23:30:00Z");
+        let saturday = Span { start_s: second("2026-03-14T00:00:00Z"), end_s: change };
+        let sunday = Span { start_s: change, end_s: second("2026-03-15T23:00:00Z") };
+        assert_eq!(calendar.span(change - 1), saturday);
+        assert_eq!(calendar.span(change), sunday);
+        assert_eq!(calendar.span(sunday.end_s - 1), sunday);
+    }
+}
