@@ -76,7 +76,7 @@ export const FOLDERS = {
   governance: [],
   prices: ['providers', 'governance'],
   credentials: ['governance'],
-  config: ['providers', 'governance', 'prices'],
+  config: ['providers', 'governance', 'prices', 'generated'],
   snapshot: ['config', 'providers', 'governance', 'prices', 'generated'],
   usage: ['prices', 'generated'],
   store: ['governance', 'usage'],

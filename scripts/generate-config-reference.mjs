@@ -26,29 +26,34 @@ file, relative to the configuration file. Durations carry a unit (\`500ms\`, \`3
 
 /** The page for a schema. */
 export function renderReference(schema) {
-  return `${INTRODUCTION}\n${sections(schema, '').join('\n')}`;
+  return `${INTRODUCTION}\n${sections(schema, '', new Map()).join('\n')}`;
 }
 
-/** One section for a mapping, then one for each mapping inside it. */
-function sections(schema, path) {
+/** One section for a mapping, then one for each mapping inside it. What many have, such as budgets, is described once. */
+function sections(schema, path, described) {
+  const text = JSON.stringify(schema);
+  const before = described.get(text);
+  if (before !== undefined) return [`## \`${path}\`\n\nThe same as \`${before}\`.\n`];
+  described.set(text, path);
   const properties = Object.entries(schema.properties);
   const required = new Set(schema.required ?? []);
   const title = path === '' ? '## The file' : `## \`${path}\``;
   const rows = properties.map(([name, property]) => row(name, property, required.has(name)));
   const table = ['| key | value | default | meaning |', '|---|---|---|---|', ...rows].join('\n');
   const inner = properties.flatMap(([name, property]) =>
-    below(property, path === '' ? name : `${path}.${name}`),
+    below(property, path === '' ? name : `${path}.${name}`, described),
   );
   return [`${title}\n\n${schema.description}\n\n${table}\n`, ...inner];
 }
 
 /** Mappings that a value is, holds under names, or lists. */
-function below(schema, path) {
-  if (schema.properties !== undefined) return sections(schema, path);
-  if (schema.anyOf !== undefined) return unique(schema.anyOf).flatMap((branch) => below(branch, path));
-  if (schema.items !== undefined) return below(schema.items, `${path}[]`);
+function below(schema, path, described) {
+  if (schema.properties !== undefined) return sections(schema, path, described);
+  if (schema.anyOf !== undefined)
+    return unique(schema.anyOf).flatMap((branch) => below(branch, path, described));
+  if (schema.items !== undefined) return below(schema.items, `${path}[]`, described);
   if (typeof schema.additionalProperties === 'object')
-    return below(schema.additionalProperties, `${path}.NAME`);
+    return below(schema.additionalProperties, `${path}.NAME`, described);
   return [];
 }
 

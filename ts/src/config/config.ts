@@ -4,6 +4,8 @@
  */
 
 import type { CredentialSource } from '../governance/credential-source.js';
+import type { Entity, KeyScope } from '../governance/entity.js';
+import type { MeterRule } from '../governance/meter-rule.js';
 import type { KeyDigest, KeyLimits } from '../governance/ports.js';
 import type { PriceRule } from '../prices/index.js';
 import type { Dialect, Quirk } from '../providers/row.js';
@@ -16,6 +18,8 @@ export interface Config {
   /** Never empty: with nothing else it is the built-in demo provider. */
   readonly providers: readonly ProviderConfig[];
   readonly models: readonly ModelConfig[];
+  /** Customers, teams, users and tags of the file. */
+  readonly entities: readonly Entity[];
   readonly keys: readonly DeclaredKey[];
   /** Prices of the operator's own, the first that covers a model first. */
   readonly prices: readonly PriceRule[];
@@ -97,6 +101,7 @@ export interface ProviderConfig {
   readonly extraCaPem: string | null;
   readonly timeouts: ProviderTimeoutsConfig;
   readonly maxIdlePerWorker: number;
+  readonly rules: readonly MeterRule[];
   /** Where the key was found when the file names none; null when it does. */
   readonly foundIn: string | null;
 }
@@ -114,6 +119,7 @@ export interface ProviderKeyConfig {
   readonly name: string;
   readonly secret: string;
   readonly weight: number;
+  readonly rules: readonly MeterRule[];
 }
 
 /** Milliseconds; 0 turns a limit off, except `idle`. */
@@ -131,6 +137,7 @@ export interface ModelConfig {
   readonly aliases: readonly string[];
   /** Ascending by tier. */
   readonly targets: readonly TargetConfig[];
+  readonly rules: readonly MeterRule[];
 }
 
 export interface TargetConfig {
@@ -144,7 +151,7 @@ export interface TargetConfig {
 }
 
 /** A virtual key declared in the file. */
-export interface DeclaredKey {
+export interface DeclaredKey extends KeyScope {
   readonly name: string;
   readonly digests: readonly KeyDigest[];
   readonly models: readonly string[];
@@ -166,6 +173,7 @@ export interface DataPlaneSettings {
   readonly maxAuthFailuresPerMinute: number;
   readonly requireKey: boolean;
   readonly translateUnsupported: 'drop' | 'reject';
+  readonly unpriced: 'refuse_under_budget' | 'refuse' | 'allow';
 }
 
 /** Name of the built-in provider that answers when no other is configured. */

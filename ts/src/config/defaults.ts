@@ -38,6 +38,8 @@ export const DEFAULTS = {
   idleConnections: 256,
 
   requireKey: true,
+  /** A budget that some requests pass by is none; who has no budget is not bothered. */
+  unpriced: 'refuse_under_budget',
   reloadOnChange: true,
   usageDetailDays: 30,
   metrics: 'loopback',

@@ -12,6 +12,7 @@ import { Problems } from './problems.js';
 import { overridden } from './overrides.js';
 import { reasonOf, ReferenceReader, type Surroundings } from './references.js';
 import { readBounds, readProcess } from './section-bounds.js';
+import { readEntities } from './section-entities.js';
 import { readKeys } from './section-keys.js';
 import { readListeners } from './section-listeners.js';
 import { readModels } from './section-models.js';
@@ -84,13 +85,15 @@ function readSections(reading: Reading): Config {
   const providers = readProviders(reading);
   const known = providerNames(reading, providers);
   const models = readModels(reading, providers, known);
-  const { keys, keyDefaults } = readKeys(reading, models);
+  const served = { models, providers: known };
+  const { keys, keyDefaults } = readKeys(reading, served);
   const { workers, maxConnections, ...rest } = readProcess(reading);
   return {
     start: { listeners: data, workers, maxConnections },
     admin,
     providers,
     models,
+    entities: readEntities(reading, served),
     keys,
     prices: readPrices(reading, known),
     keyDefaults,
@@ -107,16 +110,19 @@ function dataDir(reading: Reading): string {
   return typeof written === 'string' ? reading.references.absolute(written) : resolve(DEFAULTS.dataDir);
 }
 
-/** `keys:` with nothing after it means none, and `openai:` a provider without settings. */
+/** Sections whose entries may stand without settings. */
+const NAMED_SECTIONS: ReadonlySet<string> = new Set(['providers', 'customers', 'teams', 'users', 'tags']);
+
+/** `keys:` with nothing after it means none, `openai:` a provider without settings, and `batch:` a tag without. */
 function withoutEmptySections(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const sections = Object.entries(value).filter(([, part]) => part !== null);
   return Object.fromEntries(
-    sections.map(([name, part]) => [name, name === 'providers' ? filled(part) : part]),
+    sections.map(([name, part]) => [name, NAMED_SECTIONS.has(name) ? filled(part) : part]),
   );
 }
 
-function filled(providers: unknown): unknown {
-  if (typeof providers !== 'object' || providers === null || Array.isArray(providers)) return providers;
-  return Object.fromEntries(Object.entries(providers).map(([name, settings]) => [name, settings ?? {}]));
+function filled(part: unknown): unknown {
+  if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
+  return Object.fromEntries(Object.entries(part).map(([name, settings]) => [name, settings ?? {}]));
 }

@@ -4,6 +4,7 @@ import { Type, type Static } from 'typebox';
 import { MAX_KEY_NAME_CHARACTERS } from '../governance/virtual-key.js';
 import { DIALECTS, QUIRKS, type Quirk } from '../providers/row.js';
 import { DEFAULTS } from './defaults.js';
+import { rules } from './schema-governance.js';
 import { choice, duration, flag, integer, path, plain, secret, text } from './schema-scalars.js';
 import { list, mapping, MAX_ENTRIES, named, optional } from './schema-shapes.js';
 
@@ -33,6 +34,7 @@ const ProviderKey = mapping(
         default: DEFAULTS.weight,
       }),
     ),
+    ...rules,
   },
   'One of several keys.',
 );
@@ -203,6 +205,7 @@ export const Provider = mapping(
       }),
     ),
     timeouts: optional(ProviderTimeouts),
+    ...rules,
   },
   'An account at a provider. May be left empty (`openai:`) for a known provider whose key is in the environment.',
 );
@@ -260,6 +263,7 @@ const DetailedModel = mapping(
         description: 'Further exact names for the same model.',
       }),
     ),
+    ...rules,
   },
   'A model with several targets or several names.',
 );

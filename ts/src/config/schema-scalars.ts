@@ -4,7 +4,15 @@
  */
 
 import { Type, type TUnsafe } from 'typebox';
+import {
+  ENTITY_NAME_EXPECTED,
+  isEntityName,
+  isMetadataName,
+  METADATA_NAME_EXPECTED,
+} from '../governance/entity.js';
+import { isRuleName, parseBudgetUsd, RULE_NAME_EXPECTED, USD_EXPECTED } from '../governance/meter-text.js';
 import { isNamePattern, isPattern } from '../governance/name-pattern.js';
+import { isNetwork, NETWORK_EXPECTED } from '../governance/network.js';
 import { parseFactor, parseRate, parseUsd } from '../prices/index.js';
 import { parseAddress, parseDuration, parseMoment, parseSize } from './scalars.js';
 
@@ -33,6 +41,11 @@ export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   rate: (text) => parseRate(text) !== null,
   usd: (text) => parseUsd(text) !== null,
   factor: (text) => parseFactor(text) !== null,
+  budget: (text) => parseBudgetUsd(text) !== null,
+  'rule-name': isRuleName,
+  'entity-name': isEntityName,
+  'metadata-name': isMetadataName,
+  network: isNetwork,
 };
 
 /** Words for what a place in the file holds, by the name of its format. */
@@ -58,6 +71,11 @@ export const EXPECTED = {
   rate: 'USD per million tokens, from 0 to 10000 with at most 6 digits after the point, such as 0.075',
   usd: 'USD, from 0 to 9000 with at most 12 digits after the point, such as 0.002',
   factor: 'a factor from 0 to 100 with at most 4 digits after the point, such as 0.9',
+  budget: USD_EXPECTED,
+  'rule-name': RULE_NAME_EXPECTED,
+  'entity-name': ENTITY_NAME_EXPECTED,
+  'metadata-name': METADATA_NAME_EXPECTED,
+  network: NETWORK_EXPECTED,
 } as const satisfies Record<keyof typeof FORMATS, string>;
 
 /** Name of a format of a leaf. */

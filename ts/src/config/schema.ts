@@ -4,6 +4,7 @@
  */
 
 import { Type, type Static } from 'typebox';
+import { MAX_NETWORKS, MAX_TAGS } from '../governance/entity.js';
 import {
   MAX_ALLOWED_MODELS,
   MAX_CONCURRENCY,
@@ -11,6 +12,7 @@ import {
   MAX_RATE,
 } from '../governance/virtual-key.js';
 import { DEFAULTS } from './defaults.js';
+import { entitySections, KeyOwner, metadata, providerList, routeList, rules } from './schema-governance.js';
 import { PriceRule } from './schema-prices.js';
 import { Model, Provider, ProviderTimeouts } from './schema-routing.js';
 import { choice, duration, flag, integer, limit, path, plain, secret, text } from './schema-scalars.js';
@@ -133,6 +135,25 @@ const VirtualKey = mapping(
     ),
     limits: optional(KeyLimits),
     expires_at: optional(text('moment', 'When the key stops being accepted.')),
+    owner: optional(KeyOwner),
+    tags: optional(
+      Type.Array(text('entity-name', 'A tag.'), {
+        maxItems: MAX_TAGS,
+        expected: 'a list of names of tags',
+        description: 'Tags, whose limits then hold for it as well.',
+      }),
+    ),
+    providers: providerList,
+    routes: routeList,
+    networks: optional(
+      Type.Array(text('network', 'A network.'), {
+        maxItems: MAX_NETWORKS,
+        expected: 'a list of networks',
+        description: 'Networks that its clients must be in, such as `10.0.0.0/8`; any unless given.',
+      }),
+    ),
+    ...rules,
+    metadata,
   },
   'A key for clients, declared in the file. Others are made by `sluice keys create` and the admin API.',
 );
@@ -222,6 +243,14 @@ const Settings = mapping(
         default: DEFAULTS.reloadOnChange,
       }),
     ),
+    unpriced: optional(
+      choice(
+        ['refuse_under_budget', 'refuse', 'allow'],
+        'What becomes of requests for models that have no price: refused where a budget holds for them, refused always, or let ' +
+          'through as if they cost nothing.',
+        { default: DEFAULTS.unpriced },
+      ),
+    ),
     usage_detail_days: optional(
       integer(1, MAX_USAGE_DAYS, 'Days for which single requests are kept. Changes take a restart.', {
         default: DEFAULTS.usageDetailDays,
@@ -291,6 +320,7 @@ export const ConfigSchema = mapping(
           'names work without the prefix, and with a single provider every name does.',
       ),
     ),
+    ...entitySections,
     keys: optional(
       Type.Array(VirtualKey, {
         expected: 'a list of keys',

@@ -19,7 +19,17 @@ export function readBounds(reading: Reading): DataPlaneSettings {
     writeTimeoutMs: milliseconds(timeouts.write ?? DEFAULTS.write),
     maxRequestsPerConnection: limits.requests_per_connection ?? DEFAULTS.requestsPerConnection,
     maxAuthFailuresPerMinute: limits.auth_failures_per_minute ?? DEFAULTS.authFailuresPerMinute,
-    requireKey: readable(reading, 'settings').require_key ?? DEFAULTS.requireKey,
+    ...readSwitches(reading),
+  };
+}
+
+function readSwitches(
+  reading: Reading,
+): Pick<DataPlaneSettings, 'unpriced' | 'requireKey' | 'translateUnsupported'> {
+  const settings = readable(reading, 'settings');
+  return {
+    unpriced: settings.unpriced ?? DEFAULTS.unpriced,
+    requireKey: settings.require_key ?? DEFAULTS.requireKey,
     translateUnsupported: readable(reading, 'translate').unsupported ?? DEFAULTS.translateUnsupported,
   };
 }

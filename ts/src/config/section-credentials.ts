@@ -198,7 +198,7 @@ function missing({ problems }: Reading, path: DocumentPath, expected: string): C
 }
 
 function known(secret: string, foundIn: string | null): Credentials {
-  return { ...NONE, keys: [{ name: ONLY_KEY, secret, weight: DEFAULTS.weight }], foundIn };
+  return { ...NONE, keys: [{ name: ONLY_KEY, secret, weight: DEFAULTS.weight, rules: [] }], foundIn };
 }
 
 /** The secret follows when it has been fetched. */

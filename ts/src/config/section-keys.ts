@@ -1,11 +1,15 @@
 /** Reads `keys`, the virtual keys declared in the file. */
 
 import { digestOf, hintOf } from '../governance/key-secret.js';
-import { overlaps } from '../governance/name-pattern.js';
+import { OWNER_KINDS, type KeyScope } from '../governance/entity.js';
+import { normalNetwork } from '../governance/network.js';
 import type { KeyDigest, KeyLimits } from '../governance/ports.js';
-import type { DeclaredKey, ModelConfig } from './config.js';
+import type { DeclaredKey } from './config.js';
 import { parseMoment } from './scalars.js';
 import type { RawKeyLimits, RawVirtualKey } from './schema.js';
+import { checkModelList, checkProviderList } from './section-allow.js';
+import { checkDeclared, readOwner, type Served } from './section-entities.js';
+import { readRules } from './section-rules.js';
 import { checkHeaderText, section, warnOfPlainSecret, type Reading } from './section.js';
 import { quoteName, type DocumentPath } from './wording.js';
 
@@ -13,17 +17,14 @@ import { quoteName, type DocumentPath } from './wording.js';
 export const MIN_SECRET_CHARACTERS = 20;
 
 /** Every key that can be read, with the defaults of `limits.per_key` filled in. */
-export function readKeys(
-  reading: Reading,
-  models: readonly ModelConfig[],
-): { keys: DeclaredKey[]; keyDefaults: KeyLimits } {
+export function readKeys(reading: Reading, served: Served): { keys: DeclaredKey[]; keyDefaults: KeyLimits } {
   const limits = reading.problems.isBroken(['limits', 'per_key'])
     ? undefined
     : section(reading, 'limits')?.per_key;
   const keyDefaults = keyLimits(limits, {});
   const keys = (section(reading, 'keys') ?? []).flatMap((raw, at) => {
     const path = ['keys', at];
-    return reading.problems.isBroken(path) ? [] : [readKey(reading, raw, keyDefaults, models, path)];
+    return reading.problems.isBroken(path) ? [] : [readKey(reading, raw, keyDefaults, served, path)];
   });
   checkUnique(reading, keys);
   return { keys, keyDefaults };
@@ -33,7 +34,7 @@ function readKey(
   reading: Reading,
   raw: RawVirtualKey,
   defaults: KeyLimits,
-  models: readonly ModelConfig[],
+  served: Served,
   path: DocumentPath,
 ): DeclaredKey {
   const { problems } = reading;
@@ -44,7 +45,7 @@ function readKey(
       'found spaces around the name or control characters in it',
     );
   }
-  checkAllowList(reading, raw.models ?? [], models, path);
+  checkModelList(reading, raw.models ?? [], served.models, path);
   const digests = [readDigest(reading, raw, path), readPrevious(reading, raw.previous, path)];
   return {
     name: raw.name,
@@ -52,6 +53,23 @@ function readKey(
     models: raw.models ?? ['*'],
     limits: keyLimits(raw.limits, defaults),
     hint: raw.secret === undefined ? '' : hintOf(raw.secret),
+    ...readScope(reading, raw, served, path),
+  };
+}
+
+function readScope(reading: Reading, raw: RawVirtualKey, served: Served, path: DocumentPath): KeyScope {
+  checkProviderList(reading, raw.providers ?? [], served.providers, path);
+  const tags = [...new Set(raw.tags ?? [])];
+  for (const [at, name] of tags.entries())
+    checkDeclared(reading, { kind: 'tag', name }, [...path, 'tags', at]);
+  return {
+    owner: readOwner(reading, raw.owner ?? {}, OWNER_KINDS, [...path, 'owner']),
+    tags,
+    providers: raw.providers ?? null,
+    routes: raw.routes ?? null,
+    networks: (raw.networks ?? []).map(normalNetwork),
+    rules: readRules(reading, raw, path),
+    metadata: raw.metadata ?? {},
   };
 }
 
@@ -91,22 +109,6 @@ function checkSecret(reading: Reading, secret: string, path: DocumentPath): void
   if (secret.length >= MIN_SECRET_CHARACTERS) return;
   const message = `found a secret of ${secret.length} characters, expected at least ${MIN_SECRET_CHARACTERS} random ones`;
   reading.problems.error({ path }, 'short_secret', message);
-}
-
-/** Warns of entries that no served model can match: most likely misspelt. */
-function checkAllowList(
-  reading: Reading,
-  list: readonly string[],
-  models: readonly ModelConfig[],
-  path: DocumentPath,
-): void {
-  if (reading.problems.isBroken(['models']) || reading.problems.isBroken(['providers'])) return;
-  const served = models.flatMap(({ name, aliases }) => [name, ...aliases]);
-  for (const [at, entry] of list.entries()) {
-    if (served.some((name) => overlaps(entry, name))) continue;
-    const message = `found ${quoteName(entry)}, which no model that is served matches`;
-    reading.problems.warning({ path: [...path, 'models', at] }, 'allows_nothing', message);
-  }
 }
 
 function keyLimits(raw: RawKeyLimits | undefined, defaults: KeyLimits): KeyLimits {

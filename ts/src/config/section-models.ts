@@ -5,6 +5,7 @@ import { catalogueRow } from '../providers/catalogue.js';
 import type { ModelConfig, ProviderConfig, TargetConfig } from './config.js';
 import { DEFAULTS } from './defaults.js';
 import type { RawModel, RawTarget } from './schema-routing.js';
+import { readRules } from './section-rules.js';
 import { section, type Reading } from './section.js';
 import { listChoices, quoteName, suggestion, type DocumentPath } from './wording.js';
 
@@ -61,6 +62,7 @@ function single(name: string, provider: string, upstreamModel: string | null): M
     targets: [
       { provider, upstreamModel, weight: DEFAULTS.weight, tier: DEFAULTS.tier, maxOutputTokens: null },
     ],
+    rules: [],
   };
 }
 
@@ -81,6 +83,7 @@ function readModel(
     name,
     aliases: typeof raw === 'string' ? [] : (raw.aliases ?? []),
     targets: targets.toSorted((a, b) => a.tier - b.tier),
+    rules: typeof raw === 'string' ? [] : readRules(reading, raw, path),
   };
 }
 

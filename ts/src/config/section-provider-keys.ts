@@ -7,6 +7,7 @@ import { DEFAULTS } from './defaults.js';
 import type { RawProvider } from './schema-routing.js';
 import { checkHeaderText, warnOfPlainSecret, type Reading } from './section.js';
 import { NONE, readCredentials, type Credentials } from './section-credentials.js';
+import { readRules } from './section-rules.js';
 import type { DocumentPath } from './wording.js';
 
 /** Amazon's variable for a key of Bedrock, which needs no signing. */
@@ -67,7 +68,7 @@ function readFetched(reading: Reading, raw: RawProvider, auth: string, path: Doc
 function oneKey(reading: Reading, secret: string, path: DocumentPath): ProviderKeyConfig[] {
   warnOfPlainSecret(reading, path);
   checkHeaderText(secret, path, 'the key', reading.problems);
-  return [{ name: '1', secret, weight: DEFAULTS.weight }];
+  return [{ name: '1', secret, weight: DEFAULTS.weight, rules: [] }];
 }
 
 function keyFromEnvironment(
@@ -79,7 +80,7 @@ function keyFromEnvironment(
   if (variable !== undefined) {
     const secret = (reading.surroundings.variables[variable] ?? '').trim();
     checkHeaderText(secret, path, variable, reading.problems);
-    return { ...NONE, keys: [{ name: '1', secret, weight: DEFAULTS.weight }], foundIn: variable };
+    return { ...NONE, keys: [{ name: '1', secret, weight: DEFAULTS.weight, rules: [] }], foundIn: variable };
   }
   const usual = row === undefined ? undefined : keyVariables(row)[0];
   const expected =
@@ -103,7 +104,12 @@ function readKeyList(
     const place = [...path, at, 'key'];
     warnOfPlainSecret(reading, place);
     checkHeaderText(entry.key, place, 'the key', reading.problems);
-    return { name: entry.name ?? String(at + 1), secret: entry.key, weight: entry.weight ?? DEFAULTS.weight };
+    return {
+      name: entry.name ?? String(at + 1),
+      secret: entry.key,
+      weight: entry.weight ?? DEFAULTS.weight,
+      rules: readRules(reading, entry, [...path, at]),
+    };
   });
   if (keys.every(({ weight }) => weight === 0)) {
     reading.problems.error(

@@ -12,6 +12,7 @@ import {
 import { DEFAULTS } from './defaults.js';
 import { parseDuration } from './scalars.js';
 import type { RawProvider, RawProviderTimeouts } from './schema-routing.js';
+import { readRules } from './section-rules.js';
 import { section, type Reading } from './section.js';
 import { readBaseUrl } from './section-address.js';
 import { signing } from './section-credentials.js';
@@ -87,6 +88,7 @@ function readProvider(reading: Reading, name: string, raw: RawProvider, path: Do
     extraCaPem: readExtraCa(reading, raw, path),
     timeouts: readProviderTimeouts(reading, raw.timeouts),
     maxIdlePerWorker: raw.idle_connections ?? DEFAULTS.idleConnections,
+    rules: readRules(reading, raw, path),
     foundIn,
   };
 }

@@ -7,7 +7,7 @@ export type DocumentPath = readonly (string | number)[];
 const MAX_QUOTED_CHARACTERS = 80;
 
 /** Most choices listed in a message. */
-const MAX_LISTED = 12;
+const MAX_LISTED = 16;
 
 /** Beginnings of well-known kinds of credentials. */
 const KNOWN_PREFIX =
@@ -55,7 +55,7 @@ export function describeValue(value: unknown): string {
   return looksSecret(value) ? 'a string' : quoteName(value);
 }
 
-/** `a, b and c`, cut off after a dozen. */
+/** `a, b and c`, cut off where they are many. */
 export function listChoices(choices: readonly string[], conjunction: 'and' | 'or' = 'or'): string {
   const shown = choices.slice(0, MAX_LISTED);
   if (choices.length > shown.length)

@@ -6,8 +6,11 @@
  * Times are milliseconds since 1970. Repositories are asynchronous because a store may be a server elsewhere.
  */
 
+import type { EntityKind, KeyScope } from './entity.js';
+
 /** What a stable id stands for. */
-export type LabelKind = 'provider' | 'model' | 'target' | 'provider_key' | 'key' | 'prices';
+export type LabelKind =
+  'provider' | 'model' | 'target' | 'provider_key' | 'key' | 'prices' | 'meter' | EntityKind;
 
 /** A name that needs an id. */
 export interface LabelName {
@@ -50,7 +53,7 @@ export interface KeyDigest {
 export type KeySource = 'config' | 'api';
 
 /** A virtual key as stored: digests only, the secret itself is kept nowhere. */
-export interface VirtualKeyRow {
+export interface VirtualKeyRow extends KeyScope {
   /** Unsigned 32-bit integer from the sequence of {@link LabelRepository}; never 0, never reused. */
   readonly id: number;
   /** Unique among the keys that are not revoked. */
@@ -70,12 +73,12 @@ export interface VirtualKeyRow {
 /** What a new key is made from. */
 export type NewVirtualKey = Pick<
   VirtualKeyRow,
-  'name' | 'digests' | 'models' | 'limits' | 'createdAt' | 'hint'
+  'name' | 'digests' | 'models' | 'limits' | 'createdAt' | 'hint' | keyof KeyScope
 >;
 
 /** What may change on a stored key; an absent property stays as it is. */
 export type VirtualKeyChange = Partial<
-  Pick<VirtualKeyRow, 'name' | 'digests' | 'models' | 'limits' | 'revokedAt' | 'hint'>
+  Pick<VirtualKeyRow, 'name' | 'digests' | 'models' | 'limits' | 'revokedAt' | 'hint' | keyof KeyScope>
 >;
 
 /** Virtual keys of both sources. */

@@ -3,6 +3,7 @@
  * the randomness are arguments, and what comes back is the row or the change to store.
  */
 
+import { OPEN_SCOPE } from './entity.js';
 import { digestOf, generateKeySecret, hintOf, type RandomBytes } from './key-secret.js';
 import { isNamePattern, MAX_NAME_CHARACTERS } from './name-pattern.js';
 import type { KeyDigest, KeyLimits, NewVirtualKey, VirtualKeyChange, VirtualKeyRow } from './ports.js';
@@ -74,6 +75,7 @@ export function mintKey(request: KeyRequest, random: RandomBytes, now: number): 
     limits: request.limits ?? {},
     createdAt: now,
     hint: hintOf(secret),
+    ...OPEN_SCOPE,
   };
   return { row, secret };
 }

@@ -8,7 +8,8 @@ import type { Config } from '../config/config.js';
 import type { Activate, Activation, Refusal } from '../config/manager.js';
 import type { CredentialSource } from '../governance/credential-source.js';
 import type { KeyRepository, LabelRepository, VirtualKeyRow } from '../governance/ports.js';
-import { compileSnapshot, configKeyRows } from './compile.js';
+import { compileSnapshot } from './compile.js';
+import { configKeyRows } from './keys.js';
 import { LabelIds, labelsOf } from './labels.js';
 import { modelViews, providerViews } from './views.js';
 
@@ -37,9 +38,9 @@ export interface ActivationParts {
 /** Makes the function that the configuration manager calls. */
 export function activator(parts: ActivationParts): Activate {
   return async (config, version): Promise<Activation> => {
-    const names = labelsOf(config);
-    const ids = new LabelIds(names, await parts.store.labelIds(names));
     const stored = await parts.store.listKeys();
+    const names = labelsOf(config, { keys: stored });
+    const ids = new LabelIds(names, await parts.store.labelIds(names));
     const taken = takenNames(config, stored);
     if (taken.length > 0) return { ok: false, problems: taken };
 

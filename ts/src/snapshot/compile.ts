@@ -1,27 +1,23 @@
 /** Compiles configuration and keys into the snapshot the data plane works from. Pure: same input, same snapshot. */
 
 import type {
-  KeyLimits as SnapshotLimits,
+  Meter,
   Model,
   Provider,
   Settings,
   Snapshot,
   StartOptions,
   Target,
-  VirtualKey,
 } from '../bridge/generated/snapshot.js';
 import type { Config, DataPlaneSettings, ModelConfig, ProviderConfig } from '../config/config.js';
 import { formatAddress } from '../config/scalars.js';
-import type { KeyLimits, VirtualKeyRow } from '../governance/ports.js';
+import { Entities, type Entity } from '../governance/entity.js';
+import type { VirtualKeyRow } from '../governance/ports.js';
 import { pricesVersion } from '../prices/index.js';
+import { compileKeys } from './keys.js';
 import { modelInfo, speltModels, targetFacts } from './known-models.js';
-import {
-  configKeyLabel,
-  providerKeyLabel,
-  speltTargetLabels,
-  targetLabels,
-  type LabelIds,
-} from './labels.js';
+import { providerKeyLabel, ruleOwners, speltTargetLabels, targetLabels, type LabelIds } from './labels.js';
+import { compileMeters, meterIds, modelOwner, providerKeyOwner, providerOwner } from './meters.js';
 import { targetPrice } from './prices.js';
 
 /** Everything a snapshot is made from. */
@@ -29,12 +25,16 @@ export interface SnapshotInput {
   readonly config: Config;
   /** Keys of the store; those it mirrors from a file are left out in favour of the file's own. */
   readonly keys: readonly VirtualKeyRow[];
+  /** Entities of the store, without those of the file. */
+  readonly entities?: readonly Entity[];
   readonly ids: LabelIds;
   readonly version: number;
   /** Base URL of the running demo provider; needed where the configuration uses it. */
   readonly demoBaseUrl: string | null;
   /** Secrets that were fetched, by provider; one that is missing has not come yet. */
   readonly fetched?: ReadonlyMap<string, string>;
+  /** What the open windows of meters have used up, by id of the meter. */
+  readonly used?: ReadonlyMap<number, NonNullable<Meter['used']>>;
 }
 
 /** The snapshot for the data plane. */
@@ -51,8 +51,20 @@ export function compileSnapshot(input: SnapshotInput): Snapshot {
         modelOf(one.model, one.pattern.name, speltTargetLabels(one), input),
       ),
     ],
-    keys: keysOf(input),
+    keys: compileKeys(config, input.keys, entitiesOf(input), input.ids),
+    meters: metersOf(input),
   };
+}
+
+function entitiesOf({ config, entities = [] }: SnapshotInput): Entities {
+  return new Entities([...config.entities, ...entities]);
+}
+
+function metersOf({ config, keys, entities = [], ids, used }: SnapshotInput): Meter[] {
+  return compileMeters(ruleOwners({ config, keys, entities }), ids).map(({ meter }) => {
+    const before = used?.get(meter.id);
+    return before === undefined ? meter : { ...meter, used: before };
+  });
 }
 
 /** What the data plane is started with. */
@@ -69,17 +81,6 @@ export function startOptions(config: Config): StartOptions {
   };
 }
 
-/** The keys of the file as rows, as lists and the store's mirror show them. */
-export function configKeyRows(config: Config, ids: LabelIds, now: number): VirtualKeyRow[] {
-  return config.keys.map((key) => ({
-    ...key,
-    id: ids.id('key', configKeyLabel(key.name)),
-    revokedAt: null,
-    source: 'config',
-    createdAt: now,
-  }));
-}
-
 function settingsOf(settings: DataPlaneSettings): Settings {
   return {
     max_request_body_bytes: settings.maxRequestBodyBytes,
@@ -93,6 +94,7 @@ function settingsOf(settings: DataPlaneSettings): Settings {
     max_auth_failures_per_minute: settings.maxAuthFailuresPerMinute,
     require_key: settings.requireKey,
     translate_unsupported: settings.translateUnsupported,
+    unpriced: settings.unpriced,
   };
 }
 
@@ -106,10 +108,11 @@ function providerOf(provider: ProviderConfig, input: SnapshotInput): Provider {
     dialect: provider.dialect,
     base_url: baseUrl,
     auth: provider.auth,
-    keys: provider.keys.map(({ name, secret, weight }) => ({
+    keys: provider.keys.map(({ name, secret, weight, rules }) => ({
       id: ids.id('provider_key', providerKeyLabel(provider.name, name)),
       secret: provider.credential === null ? secret : (input.fetched?.get(provider.name) ?? NOT_FETCHED),
       weight,
+      ...listed(meterIds(providerKeyOwner(providerKeyLabel(provider.name, name), rules), ids)),
     })),
     headers: provider.headers.map(({ name, value }) => ({ name, value })),
     usage_in_stream: provider.usageInStream,
@@ -125,7 +128,12 @@ function providerOf(provider: ProviderConfig, input: SnapshotInput): Provider {
     },
     idle_timeout_ms: provider.timeouts.idle,
     max_idle_per_worker: provider.maxIdlePerWorker,
+    ...listed(meterIds(providerOwner(provider.name, provider.rules), ids)),
   };
+}
+
+function listed(meters: number[]): { meters?: number[] } {
+  return meters.length > 0 ? { meters } : {};
 }
 
 /**
@@ -148,6 +156,7 @@ function modelOf(
     name: model.name,
     aliases: [...model.aliases],
     ...(info !== undefined && { info }),
+    ...listed(meterIds(modelOwner(configured, model.rules), ids)),
     targets: model.targets.map((target, at) => ({
       id: ids.id('target', labels[at] ?? ''),
       provider: ids.id('provider', target.provider),
@@ -162,36 +171,4 @@ function modelOf(
 
 function pricePart(price: Target['price']): Pick<Target, 'price'> {
   return price === undefined ? {} : { price };
-}
-
-/** Keys of the file first, then those of the store by id. A secret leads to one key: the file's, where both have it. */
-function keysOf({ config, keys, ids }: SnapshotInput): VirtualKey[] {
-  const declared = configKeyRows(config, ids, 0);
-  const taken = new Set(declared.flatMap(({ digests }) => digests.map(({ sha256 }) => sha256)));
-  const stored = keys
-    .filter(({ source, revokedAt }) => source === 'api' && revokedAt === null)
-    .map((key) => ({ ...key, digests: key.digests.filter(({ sha256 }) => !taken.has(sha256)) }))
-    .map((key) => ({ ...key, limits: { ...config.keyDefaults, ...key.limits } }))
-    .toSorted((a, b) => a.id - b.id);
-  return [...declared, ...stored].map(keyOf);
-}
-
-function keyOf({ id, digests, models, limits }: VirtualKeyRow): VirtualKey {
-  return {
-    id,
-    digests: digests.map(({ sha256, expiresAt }) => ({
-      sha256,
-      ...(expiresAt !== null && { expires_at_ms: expiresAt }),
-    })),
-    models: [...models],
-    limits: limitsOf(limits),
-  };
-}
-
-function limitsOf(limits: KeyLimits): SnapshotLimits {
-  return {
-    ...(limits.requestsPerMinute !== undefined && { requests_per_minute: limits.requestsPerMinute }),
-    ...(limits.tokensPerMinute !== undefined && { tokens_per_minute: limits.tokensPerMinute }),
-    ...(limits.concurrency !== undefined && { concurrency: limits.concurrency }),
-  };
 }

@@ -120,5 +120,5 @@ function spelt(pattern: ModelConfig, name: string): ModelConfig {
     ...target,
     upstreamModel: target.upstreamModel === STAR ? star : (target.upstreamModel ?? name),
   }));
-  return { name, aliases: [], targets };
+  return { name, aliases: [], targets, rules: pattern.rules };
 }

@@ -1,7 +1,9 @@
 /** The names that need stable ids, and how ids are looked up. */
 
 import type { Config, ModelConfig, TargetConfig } from '../config/config.js';
-import type { LabelKind, LabelName } from '../governance/ports.js';
+import type { Entity } from '../governance/entity.js';
+import type { LabelKind, LabelName, VirtualKeyRow } from '../governance/ports.js';
+import { configOwners, entityOwner, keyOwner, meterLabels, type RuleOwner } from './meters.js';
 import { pricesVersion } from '../prices/index.js';
 import { speltModels, STAR, type Spelt } from './known-models.js';
 
@@ -21,8 +23,32 @@ export class LabelIds {
   }
 }
 
-/** Every name of the configuration that records and metrics refer to. */
-export function labelsOf(config: Config): LabelName[] {
+/** Who there is besides the configuration: what the store has. */
+export interface Governed {
+  readonly config: Config;
+  readonly keys: readonly VirtualKeyRow[];
+  readonly entities: readonly Entity[];
+}
+
+/** All that has budgets and rate limits. */
+export function ruleOwners({ config, keys, entities }: Governed): RuleOwner[] {
+  return [
+    ...config.entities.map(entityOwner),
+    ...entities.map(entityOwner),
+    ...config.keys.map((key) => keyOwner({ ...key, id: 0, source: 'config', revokedAt: null, createdAt: 0 })),
+    ...keys.filter(({ source, revokedAt }) => source === 'api' && revokedAt === null).map(keyOwner),
+    ...configOwners(config),
+  ];
+}
+
+/** Every name that records, metrics and meters refer to, without the keys of the store, which have ids of their own. */
+export function labelsOf(config: Config, others: Partial<Omit<Governed, 'config'>> = {}): LabelName[] {
+  const { keys = [], entities = [] } = others;
+  const names = [...config.entities, ...entities].map(({ kind, name }): LabelName => ({ kind, name }));
+  return [...configLabels(config), ...names, ...meterLabels(ruleOwners({ config, keys, entities }))];
+}
+
+function configLabels(config: Config): LabelName[] {
   const providers = config.providers.flatMap(({ name, keys }): LabelName[] => [
     { kind: 'provider', name },
     ...keys.map((key): LabelName => ({ kind: 'provider_key', name: providerKeyLabel(name, key.name) })),

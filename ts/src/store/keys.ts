@@ -1,6 +1,7 @@
 /** Virtual keys. Digests live in a table of their own: a key has two while a rotation overlaps. */
 import { randomBytes } from 'node:crypto';
 import type { Kysely, Selectable, Transaction } from 'kysely';
+import { OPEN_SCOPE } from '../governance/entity.js';
 import {
   type KeyDigest,
   type KeyLimits,
@@ -178,6 +179,7 @@ function virtualKey(key: Key): VirtualKeyRow & { digests: KeyDigest[] } {
     hint: key.hint,
     createdAt: key.created_at,
     revokedAt: key.revoked_at,
+    ...OPEN_SCOPE,
   };
 }
 

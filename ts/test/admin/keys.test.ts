@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Harness, harness, NOW, PROBLEM, sha256 } from './harness.js';
+import { OPEN_SCOPE } from '../../src/governance/entity.js';
 
 let h: Harness;
 
@@ -228,7 +229,7 @@ describe('keys of the configuration file', () => {
     const [id] = (await h.store.labelIds([{ kind: 'key', name: 'config:a' }])) as [number];
     const digests = [{ sha256: 'a'.repeat(64), expiresAt: null }];
     const row = { id, name: 'filed', digests, models: ['*'], limits: {}, hint: '', createdAt: NOW } as const;
-    await h.store.mirrorConfigKeys([{ ...row, source: 'config', revokedAt: null }], NOW);
+    await h.store.mirrorConfigKeys([{ ...row, ...OPEN_SCOPE, source: 'config', revokedAt: null }], NOW);
     expect((await h.call('GET', `${KEYS}/${id}`)).json()).toMatchObject({ source: 'config', name: 'filed' });
     for (const [method, path, body] of [
       ['PATCH', '', { name: 'mine' }],

@@ -3,6 +3,7 @@ import { recordCount, recordWords } from '../../src/usage/record.js';
 import { RollupTable } from '../../src/usage/rollup-table.js';
 import { OK, type RecordFields, records } from '../usage/records.js';
 import { type Harness, harness, NOW } from './harness.js';
+import { OPEN_SCOPE } from '../../src/governance/entity.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -28,6 +29,7 @@ beforeEach(async () => {
   const key = await h.store.insertKey({
     name: 'team',
     digests,
+    ...OPEN_SCOPE,
     models: ['*'],
     limits: {},
     createdAt: NOW,

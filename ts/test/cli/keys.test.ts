@@ -10,6 +10,7 @@ import { digestOf } from '../../src/governance/key-secret.js';
 import { ADMIN_URL_FACT, KEYS_CHANGED_FACT, KEYS_SERVED_FACT } from '../../src/governance/ports.js';
 import { openStore } from '../../src/store/index.js';
 import { runCommand, type Outcome } from './output.js';
+import { OPEN_SCOPE } from '../../src/governance/entity.js';
 
 /** vitest's matchers are typed `any`. */
 const containing = (text: string): unknown => expect.stringContaining(text);
@@ -149,7 +150,7 @@ describe('sluice keys, on the database', () => {
     const store = await openStore(join(directory, 'data'));
     const [id = 0] = await store.labelIds([{ kind: 'key', name: 'config:file' }]);
     const row = { id, name: 'file', digests: [], models: [], limits: {}, hint: '', createdAt: 0 };
-    await store.mirrorConfigKeys([{ ...row, revokedAt: null, source: 'config' }], 0);
+    await store.mirrorConfigKeys([{ ...row, ...OPEN_SCOPE, revokedAt: null, source: 'config' }], 0);
     await store.close();
     for (const args of [
       ['revoke', 'file'],

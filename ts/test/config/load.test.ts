@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/config.js';
 import { loadConfig, parseConfig } from '../../src/config/load.js';
+import { OPEN_SCOPE } from '../../src/governance/entity.js';
 import { digestOf } from '../../src/governance/key-secret.js';
 import { CERTIFICATES } from './certificates.js';
 import { NOW, surroundings, type FileTable } from './surroundings.js';
@@ -31,7 +32,7 @@ describe('providers', () => {
   it('of the file are the only ones, and known names need no settings', () => {
     const { providers } = read('providers:\n  groq:\n', { GROQ_API_KEY: 'g', OPENAI_API_KEY: 'o' });
     expect(providers.map(({ name, keys }) => [name, keys])).toEqual([
-      ['groq', [{ name: '1', secret: 'g', weight: 1 }]],
+      ['groq', [{ name: '1', secret: 'g', weight: 1, rules: [] }]],
     ]);
   });
 
@@ -56,8 +57,8 @@ describe('providers', () => {
       auth: { kind: 'header', name: 'x-key' },
       authText: 'header:X-Key',
       keys: [
-        { name: '1', secret: 'secret-a', weight: 3 },
-        { name: 'second', secret: 'secret-b', weight: 1 },
+        { name: '1', secret: 'secret-a', weight: 3, rules: [] },
+        { name: 'second', secret: 'secret-b', weight: 1, rules: [] },
       ],
       credential: null,
       headers: [{ name: 'x-team', value: 'blue' }],
@@ -68,6 +69,7 @@ describe('providers', () => {
       extraCaPem: CERTIFICATES.certificate,
       timeouts: { connect: 2_000, firstByte: 300_000, betweenChunks: 120_000, total: 0, idle: 9_000 },
       maxIdlePerWorker: 7,
+      rules: [],
       foundIn: null,
     });
   });
@@ -116,14 +118,15 @@ describe('models', () => {
         p/*: openai/*
         c: { aliases: [d], targets: [{ provider: openai, model: z, tier: 2, weight: 5 }, openai/x, openai] }`;
     expect(read(text, { OPENAI_API_KEY: 'o' }).models).toEqual([
-      { name: 'a', aliases: [], targets: [target('x/y')] },
-      { name: 'b', aliases: [], targets: [target('b')] },
-      { name: 'gpt-*', aliases: [], targets: [target(null)] },
-      { name: 'p/*', aliases: [], targets: [target('*')] },
+      { name: 'a', aliases: [], targets: [target('x/y')], rules: [] },
+      { name: 'b', aliases: [], targets: [target('b')], rules: [] },
+      { name: 'gpt-*', aliases: [], targets: [target(null)], rules: [] },
+      { name: 'p/*', aliases: [], targets: [target('*')], rules: [] },
       {
         name: 'c',
         aliases: ['d'],
         targets: [target('x'), target('c'), { ...target('z'), tier: 2, weight: 5 }],
+        rules: [],
       },
     ]);
   });
@@ -157,6 +160,7 @@ describe('keys', () => {
         models: ['gpt-*'],
         limits: { requestsPerMinute: 5, tokensPerMinute: 100 },
         hint: '0123',
+        ...OPEN_SCOPE,
       },
       {
         name: 'b',
@@ -164,6 +168,7 @@ describe('keys', () => {
         models: [],
         limits: { concurrency: 9, tokensPerMinute: 100 },
         hint: '',
+        ...OPEN_SCOPE,
       },
     ]);
   });

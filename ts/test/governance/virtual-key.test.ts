@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { OPEN_SCOPE } from '../../src/governance/entity.js';
 import { digestOf } from '../../src/governance/key-secret.js';
 import type { KeyDigest, VirtualKeyRow } from '../../src/governance/ports.js';
 import {
@@ -27,6 +28,7 @@ function row(change: Partial<VirtualKeyRow> = {}): VirtualKeyRow {
     source: 'api',
     createdAt: NOW - 1,
     hint: 'abcd',
+    ...OPEN_SCOPE,
     ...change,
   };
 }
@@ -52,6 +54,7 @@ describe('mintKey', () => {
       limits: {},
       createdAt: NOW,
       hint: 'AAAA',
+      ...OPEN_SCOPE,
     });
     expect(JSON.stringify(made)).not.toContain(secret);
   });

@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import type { Snapshot } from '../../src/bridge/generated/snapshot.js';
 import type { Config } from '../../src/config/config.js';
 import { parseConfig } from '../../src/config/load.js';
+import { OPEN_SCOPE } from '../../src/governance/entity.js';
 import type { LabelName, VirtualKeyRow } from '../../src/governance/ports.js';
-import { compileSnapshot, configKeyRows, startOptions } from '../../src/snapshot/compile.js';
+import { compileSnapshot, startOptions } from '../../src/snapshot/compile.js';
+import { configKeyRows } from '../../src/snapshot/keys.js';
 import { targetPrice } from '../../src/snapshot/prices.js';
 import { LabelIds, labelsOf } from '../../src/snapshot/labels.js';
 import { configPathOf } from '../../src/snapshot/refusal.js';
@@ -56,7 +58,7 @@ function compile(config: Config, keys: readonly VirtualKeyRow[] = [], ids = new 
 function keyRow(id: number, change: Partial<VirtualKeyRow> = {}): VirtualKeyRow {
   const digests = [{ sha256: id.toString(16).padStart(64, '0'), expiresAt: null }];
   const rest = { models: ['*'], limits: {}, revokedAt: null, source: 'api', createdAt: 0, hint: '' } as const;
-  return { id, name: `key-${id}`, digests, ...rest, ...change };
+  return { id, name: `key-${id}`, digests, ...rest, ...OPEN_SCOPE, ...change };
 }
 
 const WHOLE = `
@@ -95,6 +97,7 @@ describe('compileSnapshot', () => {
         max_auth_failures_per_minute: 60,
         require_key: true,
         translate_unsupported: 'drop',
+        unpriced: 'refuse_under_budget',
       },
       providers: [
         {
@@ -153,17 +156,20 @@ describe('compileSnapshot', () => {
       keys: [
         {
           id: 10,
+          name: 'ci',
           digests: [{ sha256: 'c'.repeat(64), expires_at_ms: Date.UTC(2030, 0, 1) }],
           models: ['fast'],
           limits: { concurrency: 4 },
         },
         {
           id: 90,
+          name: 'key-90',
           digests: keyRow(90).digests.map(({ sha256 }) => ({ sha256 })),
           models: ['*'],
           limits: { concurrency: 4, requests_per_minute: 5 },
         },
       ],
+      meters: [],
     });
   });
 

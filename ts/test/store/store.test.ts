@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OPEN_SCOPE } from '../../src/governance/entity.js';
 import { NameTaken, type NewVirtualKey, type VirtualKeyRow } from '../../src/governance/ports.js';
 import type { Store } from '../../src/store/index.js';
 import { describeEach, type StorePlace } from './engines.js';
@@ -6,7 +7,8 @@ import { describeEach, type StorePlace } from './engines.js';
 const digest = (digit: string) => ({ sha256: digit.repeat(64), expiresAt: null });
 
 function newKey(name: string, over: Partial<NewVirtualKey> = {}): NewVirtualKey {
-  return { name, digests: [digest('a')], models: ['*'], limits: {}, createdAt: 1_000, hint: 'wxyz', ...over };
+  const rest = { models: ['*'], limits: {}, createdAt: 1_000, hint: 'wxyz' };
+  return { name, digests: [digest('a')], ...rest, ...OPEN_SCOPE, ...over };
 }
 
 describeEach((engine) => {
