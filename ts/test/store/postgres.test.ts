@@ -3,6 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OPEN_SCOPE } from '../../src/governance/entity.js';
 import { NameTaken } from '../../src/governance/ports.js';
 import { IncompatibleDatabase, openStore, type Store } from '../../src/store/index.js';
 import { MIGRATIONS } from '../../src/store/migrations.js';
@@ -26,6 +27,7 @@ const newKey = (name: string) => ({
   digests: [{ sha256: 'a'.repeat(64), expiresAt: null }],
   models: ['*'],
   limits: {},
+  ...OPEN_SCOPE,
   createdAt: 1_000,
   hint: 'wxyz',
 });
