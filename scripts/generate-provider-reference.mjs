@@ -42,6 +42,7 @@ const CREDENTIALS = `
 | \`aws_sigv4\` | \`aws.access_key_id\` and \`aws.secret_access_key\`; \`AWS_ACCESS_KEY_ID\` and \`AWS_SECRET_ACCESS_KEY\`; the profile of the shared credentials file; the container's endpoint (\`AWS_CONTAINER_CREDENTIALS_…\`); the cluster's token (\`AWS_WEB_IDENTITY_TOKEN_FILE\`); with \`allow_metadata: true\` the machine's role. A \`key\` or \`AWS_BEARER_TOKEN_BEDROCK\` takes their place |
 | \`google_service_account\` | \`key: file:key.json\`; the file of \`GOOGLE_APPLICATION_CREDENTIALS\`; with \`allow_metadata: true\` the machine's account |
 | \`azure_entra\` | \`entra\`; \`AZURE_TENANT_ID\`, \`AZURE_CLIENT_ID\` and \`AZURE_CLIENT_SECRET\` |
+| \`oauth\` | \`oauth.token_url\`, \`oauth.client_id\`, \`oauth.client_secret\` and, where wanted, \`oauth.scope\`: a client of any OAuth 2.0 token service that grants \`client_credentials\` |
 
 Tokens are fetched at the start and again before they expire, away from requests. A token that cannot be renewed is used
 as long as it is good, and the log says why it cannot.
@@ -64,6 +65,17 @@ export function renderProviders({ catalogue, quirks, leftOut }) {
       catalogue.filter((row) => row.quirks.includes(quirk)).length || '',
     ]),
   );
+  const moved = table(
+    ['provider', 'call', 'path', 'model in the body'],
+    catalogue.flatMap(({ name, paths, quirks, modelInBody }) =>
+      Object.entries(paths).map(([call, path]) => [
+        code(name),
+        code(call),
+        code(path),
+        !path.includes('{model}') || quirks.includes('vertex_body') ? '' : bodyName(modelInBody),
+      ]),
+    ),
+  );
   const out = table(
     ['name', 'why'],
     Object.entries(leftOut).map(([name, reason]) => [code(name), reason]),
@@ -74,6 +86,10 @@ export function renderProviders({ catalogue, quirks, leftOut }) {
     '## Quirks\n',
     'What sets a provider apart from its dialect. `quirks` in the file takes the place of those that are known.\n',
     peculiar,
+    '## Paths of their own\n',
+    'Where calls go that do not go where the dialect has them, from the base URL on. `paths` in the file takes the place of',
+    'those that are known, and `model_in_body` that of what bodies name as the model where the path has `{model}`.\n',
+    moved,
     '## Not served\n',
     'Known from lists of providers, and left out of the table above.\n',
     out,
@@ -105,6 +121,11 @@ function providerCells({
     code(baseUrl),
     ...lists,
   ];
+}
+
+function bodyName(fixed) {
+  if (fixed === undefined) return 'its name';
+  return fixed === '' ? 'empty' : code(fixed);
 }
 
 function table(heads, rows) {

@@ -256,3 +256,15 @@ fn trap_44_where_there_is_no_format_a_tool_stands_in() {
     assert_eq!(written["tools"].as_array().unwrap().len(), 1);
     assert_eq!(dropped, ["response_format"]);
 }
+
+#[test]
+fn vertex_has_the_version_in_the_body_and_the_model_in_the_path() {
+    let vertex = Quirks::NONE.with(Quirk::VertexBody);
+    let (there, dropped) = changed(json!({"stream": true}), vertex, |request| request.stream = true);
+    let (mut here, _) = changed(json!({"stream": true}), Quirks::NONE, |request| request.stream = true);
+    assert_eq!((&there["anthropic_version"], &there["stream"]), (&json!("vertex-2023-10-16"), &json!(true)));
+    let members = here.as_object_mut().unwrap();
+    assert!(members.remove("model").is_some());
+    members.insert("anthropic_version".into(), json!("vertex-2023-10-16"));
+    assert_eq!((there, dropped), (here, vec![]));
+}

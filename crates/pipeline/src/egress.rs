@@ -10,6 +10,7 @@ use sluice_types::{Auth, Dialect, Provider, ProviderTimeouts, Target};
 use crate::base_url::BaseUrl;
 use crate::heads::{Head, Heads};
 use crate::lanes::Upstream;
+use crate::paths::{self, BodyModel};
 use crate::plan::PlanError;
 use crate::price::PricePlan;
 use crate::registry::TargetState;
@@ -51,6 +52,10 @@ pub struct ProviderPlan {
     pub usage_in_stream: bool,
     /// Whether its fixed headers name the version of Anthropic's API.
     pub names_version: bool,
+    /// What bodies name as the model where the path names it.
+    pub body_model: BodyModel,
+    /// The same for translated bodies, plain; `None` for the name in the path.
+    pub model_in_body: Option<Box<str>>,
     /// PEM certificates trusted besides the public ones.
     pub extra_ca_pem: Option<Box<str>>,
     /// Time limits.
@@ -186,6 +191,7 @@ impl ProviderPlan {
         }
         let url = BaseUrl::parse(&provider.base_url)
             .map_err(|why| PlanError::new(&format!("{path}.base_url"), "bad_url", why))?;
+        paths::check(provider, &path)?;
         let credentials = compile_credentials(provider, &url, &path)?;
         let credential_weights = match provider.auth {
             Auth::None => vec![1],
@@ -204,6 +210,8 @@ impl ProviderPlan {
             credential_weights,
             usage_in_stream: provider.usage_in_stream,
             names_version: provider.headers.iter().any(|header| header.name == "anthropic-version"),
+            body_model: BodyModel::of(provider),
+            model_in_body: provider.model_in_body.as_deref().map(Into::into),
             extra_ca_pem: provider.extra_ca_pem.as_deref().map(Into::into),
             timeouts: provider.timeouts,
             idle_timeout_ms: provider.idle_timeout_ms,

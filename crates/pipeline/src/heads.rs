@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use sluice_dialects::wire::{Quirk, Quirks};
 use sluice_types::{Dialect, Provider};
 
 use crate::base_url::BaseUrl;
 use crate::lanes::{Upstream, offers};
+use crate::paths::own_path;
 
 /// A request line and fixed headers, cut open where the model's name and a query go.
 ///
@@ -71,7 +73,7 @@ impl Heads {
 }
 
 /// Stands for the model's name in a path.
-const MODEL: &str = "{model}";
+pub(crate) const MODEL: &str = "{model}";
 
 fn head(url: &BaseUrl, path: &str, is_open: bool, headers: &str, query: &str) -> Head {
     let (prefix, authority) = (&url.prefix, &url.authority);
@@ -100,26 +102,42 @@ fn head(url: &BaseUrl, path: &str, is_open: bool, headers: &str, query: &str) ->
     }
 }
 
+/// Whether a call has a path at the provider: whether its dialect has the call, or what it is translated into.
+pub(crate) fn is_offered(provider: &Provider, call: Upstream) -> bool {
+    let dialect = provider.dialect;
+    let streamed = match call {
+        Upstream::ChatStream => Some(Upstream::Chat),
+        Upstream::MessagesStream => Some(Upstream::Messages),
+        _ => None,
+    };
+    if let Some(whole) = streamed {
+        return own_path(provider, call).is_some() && offers(dialect, whole, Quirks::NONE);
+    }
+    let rerank_of_others = call == Upstream::Rerank && dialect != Dialect::Cohere;
+    // A model may have what its provider has not, but the form of bodies is the same for all.
+    let vertex = Quirks::of(&provider.quirks).has(Quirk::VertexBody);
+    let quirks = if vertex { Quirks::NONE.with(Quirk::VertexBody) } else { Quirks::NONE };
+    // Bedrock embeds through `invoke`, which it offers.
+    offers(dialect, call, quirks) || rerank_of_others || is_translated_to(dialect, call)
+}
+
 /// The path of a call under the base URL, with its fixed query; `None` where the provider does not offer it.
 fn path_of(provider: &Provider, call: Upstream) -> Option<String> {
-    let rerank_of_others = call == Upstream::Rerank && provider.dialect != Dialect::Cohere;
-    let quirks = sluice_dialects::wire::Quirks::NONE;
-    // Bedrock embeds through `invoke`, which it offers.
-    if !offers(provider.dialect, call, quirks)
-        && !rerank_of_others
-        && !is_translated_to(provider.dialect, call)
-    {
+    if !is_offered(provider, call) {
         return None;
     }
+    if let Some(path) = own_path(provider, call) {
+        return Some(path.to_owned());
+    }
     let path = match call {
-        Upstream::Chat => "/chat/completions",
+        Upstream::Chat | Upstream::ChatStream => "/chat/completions",
         Upstream::Completions => "/completions",
         Upstream::Embeddings => "/embeddings",
         Upstream::Responses => "/responses",
         Upstream::Images => "/images/generations",
         Upstream::Speech => "/audio/speech",
         Upstream::Moderations => "/moderations",
-        Upstream::Messages => "/messages",
+        Upstream::Messages | Upstream::MessagesStream => "/messages",
         Upstream::CountTokens => "/messages/count_tokens",
         Upstream::GenerateContent => "/models/{model}:generateContent",
         // A stream is always asked for as events: the form without `alt` is one JSON array.

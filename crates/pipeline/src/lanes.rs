@@ -73,11 +73,15 @@ pub enum Upstream {
     MessageBatches,
     /// Anthropic's files.
     AnthropicFiles,
+    /// A stream of OpenAI's chat completions, where it has a path of its own.
+    ChatStream,
+    /// A stream of Anthropic's messages, where it has a path of its own.
+    MessagesStream,
 }
 
 impl Upstream {
     /// Every call, in the order of the discriminants.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -111,6 +115,8 @@ impl Upstream {
         Self::StoredResponses,
         Self::MessageBatches,
         Self::AnthropicFiles,
+        Self::ChatStream,
+        Self::MessagesStream,
     ];
 
     /// Whether the method and the type of the body differ from request to request; everything else is JSON by POST.
@@ -127,6 +133,16 @@ impl Upstream {
             self,
             Self::Files | Self::Batches | Self::StoredResponses | Self::MessageBatches | Self::AnthropicFiles
         )
+    }
+
+    /// The call that a stream of the call is, at a provider that has a path of its own for streams.
+    #[must_use]
+    pub fn streamed(self) -> Option<Self> {
+        match self {
+            Self::Chat => Some(Self::ChatStream),
+            Self::Messages => Some(Self::MessagesStream),
+            _ => None,
+        }
     }
 
     /// The call that a route is, at a provider of its own dialect; `None` for routes that no provider answers.
@@ -327,9 +343,10 @@ pub fn offers(dialect: Dialect, call: Upstream, quirks: Quirks) -> bool {
             U::Moderations | U::ImageVariations => false,
             _ => is_openai_other(call),
         },
-        Dialect::Anthropic => {
-            matches!(call, U::Messages | U::CountTokens | U::MessageBatches | U::AnthropicFiles)
-        }
+        Dialect::Anthropic => match call {
+            U::MessageBatches | U::AnthropicFiles => !quirks.has(Quirk::VertexBody),
+            _ => matches!(call, U::Messages | U::CountTokens),
+        },
         Dialect::Gemini => matches!(
             call,
             U::GenerateContent

@@ -12,6 +12,7 @@ mod keys;
 mod lanes;
 mod models;
 mod names;
+mod paths;
 mod plan;
 mod price;
 mod registry;
@@ -29,6 +30,7 @@ pub use lanes::{
 };
 pub use models::{ModelMatch, ModelPlan, ModelTable};
 pub use names::NamePattern;
+pub use paths::BodyModel;
 pub use plan::{Plan, PlanError, compile};
 pub use price::PricePlan;
 pub use registry::{Registry, TargetState};

@@ -231,17 +231,18 @@ async fn send_and_await<A: Answer>(
     let head = credential.head(outbound.call).ok_or(Fault::Invalid("it does not offer this API"))?;
     let is_open = outbound.call.is_open();
     if is_open {
-        open_call::write_name(x, call, target, head);
+        open_call::write_name(x, call, target, provider, head);
     } else {
-        outbound::write_name(x, call, target, head);
+        outbound::write_name(x, call, target, provider, head);
     }
-    let (name, request) = (x.name.as_str(), &*x.request);
+    let request = &*x.request;
+    let (in_head, in_body) = if is_open { (&**x.name, &**x.name) } else { outbound::names(x.name) };
     let in_path = !x.rare.path_model.is_empty();
     let open = is_open.then(|| OpenCall::of(x.route, x.rare, x.head, &request.bytes));
     let to = Egress { target, provider, credential, head, outbound, open };
-    let pieces = outbound::body(request, &x.rare.translated, name, in_path, call, &to);
+    let pieces = outbound::body(request, &x.rare.translated, in_body, in_path, call, &to);
     let instance = &x.worker.shared.instance;
-    outbound::render_head(x.egress, name, &pieces, x.head, &request.bytes, instance, &to);
+    outbound::render_head(x.egress, in_head, &pieces, x.head, &request.bytes, instance, &to);
     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
     let count = 1 + pieces.as_slices().len();
     slices[0] = IoSlice::new(x.egress);

@@ -280,7 +280,9 @@ async fn hold_document<A: Answer>(
 /// Where the answers to a call have their usage.
 fn usage_shape(call: Upstream) -> UsageShape {
     match call {
-        Upstream::Messages => UsageShape { name: "usage", read: anthropic::read_usage },
+        Upstream::Messages | Upstream::MessagesStream => {
+            UsageShape { name: "usage", read: anthropic::read_usage }
+        }
         Upstream::GenerateContent => UsageShape { name: "usageMetadata", read: gemini::read_usage },
         Upstream::Converse => UsageShape { name: "usage", read: bedrock::read_usage },
         Upstream::CohereChat => UsageShape { name: "usage", read: cohere::read_usage },
@@ -302,7 +304,14 @@ fn is_count(call: Upstream) -> bool {
 }
 
 fn is_openai(call: Upstream) -> bool {
-    matches!(call, Upstream::Chat | Upstream::Completions | Upstream::Embeddings | Upstream::Responses)
+    matches!(
+        call,
+        Upstream::Chat
+            | Upstream::ChatStream
+            | Upstream::Completions
+            | Upstream::Embeddings
+            | Upstream::Responses
+    )
 }
 
 async fn hold_stream<A: Answer>(

@@ -3,7 +3,7 @@
 
 use sluice_dialects::openai::{MAX_MODEL_BYTES, Pieces};
 use sluice_http1::{Known, RequestHead};
-use sluice_pipeline::{Head, TargetPlan, is_stored, percent_encode_into};
+use sluice_pipeline::{Head, ProviderPlan, TargetPlan, is_stored, percent_encode_into};
 use sluice_types::Route;
 
 use crate::answer::push_decimal;
@@ -54,14 +54,20 @@ impl<'e> OpenCall<'e> {
 
 /// Puts into [`Exchange::name`] what goes into the path or the form: the name of a model, or what the client's path ends
 /// with.
-pub(crate) fn write_name<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, target: &TargetPlan, head: &Head) {
+pub(crate) fn write_name<A>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    target: &TargetPlan,
+    provider: &ProviderPlan,
+    head: &Head,
+) {
     if is_stored(x.route) {
         x.name.clear();
         x.name.push_str(&x.rare.stored.rest);
         return;
     }
     let View::Form(form) = call.view else {
-        return outbound::write_name(x, call, target, head);
+        return outbound::write_name(x, call, target, provider, head);
     };
     let mut scratch = [0; MAX_MODEL_BYTES];
     let name = outbound::upstream_model(x, call, target, &mut scratch).to_owned();

@@ -1,16 +1,17 @@
 //! What is sent to a target: the client's own body with what we own spliced in, or a translation of it.
 
+use sluice_dialects::anthropic::{self, VERTEX_MEMBER};
 use sluice_dialects::custom_tools::CustomTools;
 use sluice_dialects::embeddings::{EmbedWire, Encodings};
-use sluice_dialects::json::quote_into;
+use sluice_dialects::json::{quote_into, quote_onto};
 use sluice_dialects::openai::{MAX_MODEL_BYTES, Pieces};
 use sluice_dialects::rerank::RerankWire;
 use sluice_dialects::tool_names::ToolNames;
 use sluice_dialects::wire::{AnswerContext, Quirk, Wire};
 use sluice_http1::RequestHead;
 use sluice_pipeline::{
-    CredentialPlan, Head, Lane, ProviderPlan, TargetPlan, Upstream, UpstreamName, lane, percent_encode_into,
-    wire_of,
+    BodyModel, CredentialPlan, Head, Lane, ProviderPlan, TargetPlan, Upstream, UpstreamName, lane,
+    percent_encode_into, wire_of,
 };
 use sluice_types::{Dialect, ErrorKind, Route};
 
@@ -93,11 +94,14 @@ pub(crate) fn prepare<A>(
     x.rare.dropped.clear();
     x.rare.error_type = "";
     x.rare.retry_after_s = None;
-    let outbound = by_lane(x, call, target, provider)?;
-    if provider.credentials.first().is_some_and(|credential| credential.head(outbound.call).is_some()) {
-        return Ok(outbound);
+    let mut outbound = by_lane(x, call, target, provider)?;
+    let has = |call| provider.credentials.first().is_some_and(|credential| credential.head(call).is_some());
+    if call.view.stream()
+        && let Some(streamed) = outbound.call.streamed().filter(|call| has(*call))
+    {
+        outbound.call = streamed;
     }
-    Err(not_offered(provider))
+    if has(outbound.call) { Ok(outbound) } else { Err(not_offered(provider)) }
 }
 
 fn not_offered(provider: &ProviderPlan) -> Refusal {
@@ -116,7 +120,12 @@ fn by_lane<A>(
         Lane::Same(upstream) if wants_array(x, call) => {
             Ok(Outbound { call: upstream, translation: Some(translation(x, call, Translated::GeminiArray)) })
         }
-        Lane::Same(upstream) => Ok(Outbound { call: upstream, translation: None }),
+        Lane::Same(upstream) => {
+            if names_version(provider, upstream) {
+                anthropic::refuse_own_version(x.request.body()).map_err(translate::invalid)?;
+            }
+            Ok(Outbound { call: upstream, translation: None })
+        }
         Lane::Chat { to } => {
             let (upstream, tools) = translate::chat(x, call, target, provider, to)?;
             let mut translation = translation(x, call, Translated::Chat(to));
@@ -184,18 +193,42 @@ fn name_at<'m>(
     if target.upstream_name == UpstreamName::Star { call.model.star_of(asked) } else { asked }
 }
 
+/// Whether a body of this call names the version of Anthropic's API in place of the model.
+fn names_version(provider: &ProviderPlan, call: Upstream) -> bool {
+    provider.body_model == BodyModel::Version
+        && matches!(call, Upstream::Messages | Upstream::MessagesStream | Upstream::CountTokens)
+}
+
 /// Puts the model's name at the target into [`Exchange::name`], in the form in which it is sent: escaped for a path, or as a
-/// JSON string where a wildcard's star or the client's path names it.
-pub(crate) fn write_name<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, target: &TargetPlan, head: &Head) {
+/// JSON string where a wildcard's star or the client's path names it; both, a line each, where both are to name it.
+pub(crate) fn write_name<A>(
+    x: &mut Exchange<'_, '_, A>,
+    call: Call<'_>,
+    target: &TargetPlan,
+    provider: &ProviderPlan,
+    head: &Head,
+) {
     let mut scratch = [0; MAX_MODEL_BYTES];
     let is_star = target.upstream_name == UpstreamName::Star;
     let in_path = !x.rare.path_model.is_empty();
-    if !head.names_model() && !is_star && !in_path {
+    let beside_version = provider.body_model == BodyModel::Version;
+    if !head.names_model() && !is_star && !in_path && !beside_version {
         return;
     }
     let name = name_at(call, target, &x.rare.path_model, x.request.body(), &mut scratch);
     if head.names_model() {
         percent_encode_into(x.name, name);
+        if provider.body_model == BodyModel::Named {
+            x.name.push('\n');
+            quote_onto(x.name, name);
+        }
+        return;
+    }
+    if beside_version {
+        x.name.clear();
+        x.name.push_str(VERTEX_MEMBER);
+        x.name.push_str(",\"model\":");
+        quote_onto(x.name, name);
         return;
     }
     quote_into(x.name, name);
@@ -204,6 +237,11 @@ pub(crate) fn write_name<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, target:
         x.name.insert_str(0, "\"model\":");
         x.name.push(',');
     }
+}
+
+/// What [`write_name`] wrote, as it goes into the path and into the body.
+pub(crate) fn names(written: &str) -> (&str, &str) {
+    written.split_once('\n').unwrap_or((written, written))
 }
 
 /// The body to send. `name` is what [`write_name`] wrote; `in_path` says that the client's path names the model.
@@ -218,8 +256,19 @@ pub(crate) fn body<'b>(
     if to.outbound.is_translated() {
         return Pieces::whole(translated);
     }
+    if let View::Native(view) = call.view
+        && names_version(to.provider, to.outbound.call)
+    {
+        let members = if to.head.names_model() { VERTEX_MEMBER } else { name };
+        return anthropic::in_place_of_model(request.body(), view.model, members);
+    }
     let model = match &to.target.upstream_name {
-        _ if to.head.names_model() => None,
+        _ if to.head.names_model() => match &to.provider.body_model {
+            _ if matches!(call.view, View::Form(_)) => None,
+            BodyModel::AsSent | BodyModel::Version => None,
+            BodyModel::Named => Some(name),
+            BodyModel::Fixed(quoted) => Some(&**quoted),
+        },
         _ if in_path || matches!(call.view, View::Form(_)) => Some(name),
         UpstreamName::AsSent => None,
         UpstreamName::Fixed(quoted) => Some(&**quoted),
@@ -254,7 +303,7 @@ pub(crate) fn render_head(
 ) {
     out.clear();
     let query = match &to.open {
-        None => forwarded_query(to.outbound, client.query(client_bytes)),
+        None => forwarded_query(to.outbound, to.provider, client.query(client_bytes)),
         Some(open) => {
             open.push_method(out);
             open.query
@@ -308,8 +357,9 @@ impl Outbound {
 }
 
 /// What of the client's query the provider gets: Anthropic's `beta=true`, which its SDKs send.
-fn forwarded_query(outbound: &Outbound, query: Option<&str>) -> &'static str {
-    let is_anthropic = matches!(outbound.call, Upstream::Messages | Upstream::CountTokens);
+fn forwarded_query(outbound: &Outbound, provider: &ProviderPlan, query: Option<&str>) -> &'static str {
+    let is_anthropic = matches!(outbound.call, Upstream::Messages | Upstream::CountTokens)
+        && provider.body_model != BodyModel::Version;
     if is_anthropic && outbound.translation.is_none() && query == Some("beta=true") {
         "beta=true"
     } else {

@@ -30,7 +30,7 @@ pub(crate) fn chat<A>(
     let mut request = from.read_request(&doc, stream, &mut dropped).map_err(invalid)?;
     request.stream = stream;
     let at = Target {
-        model: &model,
+        model: provider.model_in_body.as_deref().unwrap_or(&model),
         quirks: provider.quirks.and(target.quirks),
         default_max_tokens: target.max_output_tokens.unwrap_or(provider.default_max_tokens).into(),
     };

@@ -4,6 +4,7 @@
 //! Rust owns these shapes. `cargo run -p sluice-types --example generate` writes the JSON Schema and the record layout
 //! that the TypeScript side is compiled against.
 
+mod call_path;
 mod error_kind;
 mod meter;
 mod price;
@@ -12,6 +13,7 @@ mod secret;
 mod snapshot;
 mod stats;
 
+pub use call_path::{CallKind, CallPath};
 pub use error_kind::ErrorKind;
 pub use meter::{
     CalendarUnit, Measure, Meter, MeterLevel, MeterMode, MeterUse, RefusalStyle, TokenWeights, Window,

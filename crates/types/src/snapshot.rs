@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Meter, Price, Secret};
+use crate::{CallPath, Meter, Price, Secret};
 
 /// What a data plane needs before it can listen. Changing any of it takes a restart.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -176,6 +176,8 @@ pub enum Quirk {
     TakesReasoning,
     /// OpenAI: takes `prompt_cache_breakpoint` on parts. Models and providers before it refuse members they do not know.
     CacheBreakpoints,
+    /// Anthropic: names the API's version in the body, and the model in the path only, as Vertex AI has it.
+    VertexBody,
 }
 
 /// How a provider wants its key.
@@ -256,6 +258,12 @@ pub struct Provider {
     /// What is special about it.
     #[serde(default)]
     pub quirks: Vec<Quirk>,
+    /// Calls whose paths differ from those of its dialect.
+    #[serde(default)]
+    pub paths: Vec<CallPath>,
+    /// What bodies of chats name as the model where the path has it; absent for its name, there too.
+    #[serde(default)]
+    pub model_in_body: Option<String>,
     /// Azure's `api-version`.
     #[serde(default)]
     pub api_version: Option<String>,

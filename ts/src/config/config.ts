@@ -8,7 +8,7 @@ import type { Entity, KeyScope } from '../governance/entity.js';
 import type { MeterRule } from '../governance/meter-rule.js';
 import type { KeyDigest, KeyLimits } from '../governance/ports.js';
 import type { PriceRule } from '../prices/index.js';
-import type { Dialect, Quirk } from '../providers/row.js';
+import type { Dialect, Paths, Quirk } from '../providers/row.js';
 import type { SocketAddress } from './scalars.js';
 
 /** A whole configuration. */
@@ -94,6 +94,10 @@ export interface ProviderConfig {
   readonly headers: readonly { readonly name: string; readonly value: string }[];
   readonly usageInStream: boolean;
   readonly quirks: readonly Quirk[];
+  /** Paths that differ from those of the dialect. */
+  readonly paths: Paths;
+  /** What bodies name as the model where the path does; null for the model's name. */
+  readonly modelInBody: string | null;
   /** Azure's API version; null for other dialects. */
   readonly apiVersion: string | null;
   /** Most tokens to ask for where the API demands a bound and neither request nor model has one. */

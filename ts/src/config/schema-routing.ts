@@ -2,7 +2,7 @@
 
 import { Type, type Static } from 'typebox';
 import { MAX_KEY_NAME_CHARACTERS } from '../governance/virtual-key.js';
-import { DIALECTS, QUIRKS, type Quirk } from '../providers/row.js';
+import { CALLS, DIALECTS, QUIRKS, type Call, type Quirk } from '../providers/row.js';
 import { DEFAULTS } from './defaults.js';
 import { rules } from './schema-governance.js';
 import { choice, duration, flag, integer, path, plain, secret, text } from './schema-scalars.js';
@@ -22,6 +22,7 @@ const MAX_ID_CHARACTERS = 256;
 const MAX_URL_CHARACTERS = 2_048;
 
 const QUIRK_NAMES = Object.keys(QUIRKS) as Quirk[];
+const CALL_NAMES = Object.keys(CALLS) as Call[];
 
 const ProviderKey = mapping(
   {
@@ -101,6 +102,16 @@ const Entra = mapping(
   'An application registered with Microsoft Entra ID, for `auth: azure_entra`.',
 );
 
+const Oauth = mapping(
+  {
+    token_url: plain('an https:// URL', 'Where tokens are given out.', MAX_URL_CHARACTERS),
+    client_id: plain('an id', 'The client.', MAX_ID_CHARACTERS),
+    client_secret: secret('Secret of the client.'),
+    scope: optional(plain('a scope', 'What the token is for. None unless given.', MAX_ID_CHARACTERS)),
+  },
+  'A client of an OAuth 2.0 token service, for `auth: oauth`: the grant is `client_credentials`.',
+);
+
 export const Provider = mapping(
   {
     base_url: optional(
@@ -118,8 +129,8 @@ export const Provider = mapping(
       text(
         'auth',
         'How the key is sent: `bearer`, `header:NAME` or `query:NAME` (the key alone in that header or parameter), or ' +
-          '`none`; or what is done in place of a key: `aws_sigv4` signs requests, `google_service_account` and ' +
-          '`azure_entra` fetch tokens. That of the known provider, otherwise what is usual in the dialect: `x-api-key` for ' +
+          '`none`; or what is done in place of a key: `aws_sigv4` signs requests, `google_service_account`, ' +
+          '`azure_entra` and `oauth` fetch tokens. That of the known provider, otherwise what is usual in the dialect: `x-api-key` for ' +
           'Anthropic, `x-goog-api-key` for Gemini, `api-key` for Azure, none for an Ollama without keys, else `bearer`.',
       ),
     ),
@@ -139,6 +150,7 @@ export const Provider = mapping(
     ),
     aws: optional(Aws),
     entra: optional(Entra),
+    oauth: optional(Oauth),
     allow_metadata: optional(
       flag(
         'Fetch credentials from the metadata service of the machine (Amazon’s or Google’s, at a link-local address) when ' +
@@ -171,6 +183,22 @@ export const Provider = mapping(
         QUIRK_NAMES.length,
         'a list of at least one quirk',
         'Peculiarities within the dialect, in place of those of the known provider; see the reference of providers.',
+      ),
+    ),
+    paths: optional(
+      mapping(
+        Object.fromEntries(
+          CALL_NAMES.map((call) => [call, optional(text('call-path', `Of ${CALLS[call]}.`))]),
+        ) as Record<Call, ReturnType<typeof optional<ReturnType<typeof text>>>>,
+        'Paths that differ from those of the dialect, from the base URL on, in place of those of the known provider. ' +
+          '`{model}` stands for the model’s name.',
+      ),
+    ),
+    model_in_body: optional(
+      plain(
+        'a name',
+        'What the bodies of chats name as the model where the path has `{model}`: its name unless given.',
+        MAX_ID_CHARACTERS,
       ),
     ),
     default_max_tokens: optional(

@@ -28,10 +28,11 @@ export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   'model-name': (text) => isNamePattern(text) && !isPattern(text),
   target: (text) => /^[a-z0-9][a-z0-9_-]{0,62}(\/[^\s]{1,256})?$/.test(text),
   auth: (text) =>
-    /^(bearer|none|aws_sigv4|google_service_account|azure_entra|header:[A-Za-z0-9][A-Za-z0-9-]{0,63}|query:[A-Za-z0-9_-]{1,64})$/.test(
+    /^(bearer|none|aws_sigv4|google_service_account|azure_entra|oauth|header:[A-Za-z0-9][A-Za-z0-9-]{0,63}|query:[A-Za-z0-9_-]{1,64})$/.test(
       text,
     ),
   'address-part': (text) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text),
+  'call-path': isCallPath,
   'api-version': (text) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/.test(text),
   'header-name': (text) => /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(text),
   'schema-name': (text) => /^[a-z_][a-z0-9_]{0,62}$/.test(text) && !text.startsWith('pg_'),
@@ -48,6 +49,18 @@ export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   network: isNetwork,
 };
 
+/** As the data plane takes them: one path, with nothing in it that two readers could understand differently. */
+function isCallPath(text: string): boolean {
+  const plain = text.replace('{model}', 'm');
+  const [path = ''] = plain.split('?');
+  return (
+    text.length <= 512 &&
+    /^\/(?!\/)[\x21\x24-\x3b\x3d\x3f-\x5b\x5d-\x7a\x7c\x7e]*$/.test(plain) &&
+    (!text.includes('{model}') || (text.split('?')[0] ?? '').includes('{model}')) &&
+    !path.split('/').some((segment) => segment === '.' || segment === '..')
+  );
+}
+
 /** Words for what a place in the file holds, by the name of its format. */
 export const EXPECTED = {
   duration: 'a duration of at most 24h such as 500ms, 30s or 5m, or 0 to turn it off',
@@ -60,8 +73,11 @@ export const EXPECTED = {
   'model-pattern': 'a model name, or a pattern with one *, without spaces',
   'model-name': 'a model name without spaces and without *',
   target: 'PROVIDER/MODEL, such as openai/gpt-4o, or PROVIDER alone to keep the name asked for',
-  auth: 'bearer, header:NAME, query:NAME, none, aws_sigv4, google_service_account or azure_entra',
+  auth: 'bearer, header:NAME, query:NAME, none, aws_sigv4, google_service_account, azure_entra or oauth',
   'address-part': 'letters, digits, ., - and _, such as us-east-1',
+  'call-path':
+    'a path of at most 512 characters that begins with one /, with {model} at most once and before any query, ' +
+    'such as /models/{model}:rawPredict',
   'api-version': 'an API version such as 2024-10-21',
   'header-name': 'a header name of letters, digits and -',
   'schema-name': 'a name of lower-case letters, digits and _ that does not begin with pg_, such as sluice',

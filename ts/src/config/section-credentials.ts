@@ -1,4 +1,4 @@
-/** Reads what stands in place of a key: credentials of Amazon, Google Cloud and Microsoft Entra ID. */
+/** Reads what stands in place of a key: credentials of Amazon, Google Cloud, Microsoft Entra ID and other token services. */
 
 import { resolve } from 'node:path';
 import type { AzureEntraSource, CredentialSource } from '../governance/credential-source.js';
@@ -40,6 +40,7 @@ export function readCredentials(
   path: DocumentPath,
 ): Credentials {
   if (auth === 'aws_sigv4') return readAws(reading, raw, path);
+  if (auth === 'oauth') return readOauth(reading, raw, path);
   return auth === 'azure_entra' ? readEntra(reading, raw, path) : readGoogle(reading, raw, path);
 }
 
@@ -179,10 +180,28 @@ function readEntra(reading: Reading, raw: RawProvider, path: DocumentPath): Cred
   return fetched(source, entra.client_secret === undefined ? 'AZURE_CLIENT_SECRET' : null);
 }
 
+function readOauth(reading: Reading, raw: RawProvider, path: DocumentPath): Credentials {
+  const { oauth } = raw;
+  if (oauth === undefined) return missing(reading, path, 'oauth with token_url, client_id and client_secret');
+  const place = [...path, 'oauth'];
+  warnOfPlainSecret(reading, [...place, 'client_secret']);
+  const { token_url: tokenUrl, client_id: clientId, client_secret: clientSecret, scope = null } = oauth;
+  const fits = /^https:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(tokenUrl) || isOnThisMachine(tokenUrl);
+  if (fits) return fetched({ kind: 'oauth_client', tokenUrl, clientId, clientSecret, scope }, null);
+  const message = 'found something that is not the https:// URL of a token service';
+  reading.problems.error({ path: [...place, 'token_url'] }, 'bad_url', message);
+  return NONE;
+}
+
+/** The one place to which a secret may go without TLS. */
+function isOnThisMachine(url: string): boolean {
+  return /^http:\/\/127\.0\.0\.1(:\d+)?(\/[^?#\s]*)?$/.test(url);
+}
+
 /** Where tokens are given out, without a slash at its end. The secret goes there, so it is TLS or this machine. */
 function entraAuthority(reading: Reading, given: string | undefined, place: DocumentPath): string | null {
   const written = given ?? ENTRA_AUTHORITY;
-  const fits = /^https:\/\/[^/?#@]+\/?$/.test(written) || /^http:\/\/127\.0\.0\.1(:\d+)?\/?$/.test(written);
+  const fits = /^https:\/\/[^/?#@]+\/?$/.test(written) || isOnThisMachine(written);
   if (fits) return written.replace(/\/$/, '');
   const message = `found something that is not the https:// URL of a host, expected ${ENTRA_AUTHORITY}`;
   reading.problems.error({ path: [...place, 'authority'] }, 'bad_url', message);

@@ -49,7 +49,7 @@ export function readKeys(
 }
 
 /** Ways of authentication that take something else than a key. */
-const FETCHED: ReadonlySet<string> = new Set(['aws_sigv4', 'google_service_account', 'azure_entra']);
+const FETCHED: ReadonlySet<string> = new Set(['aws_sigv4', 'google_service_account', 'azure_entra', 'oauth']);
 
 function readFetched(reading: Reading, raw: RawProvider, auth: string, path: DocumentPath): Credentials {
   const refused = raw.keys === undefined ? 'key' : 'keys';

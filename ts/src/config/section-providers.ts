@@ -15,6 +15,7 @@ import type { RawProvider, RawProviderTimeouts } from './schema-routing.js';
 import { readRules } from './section-rules.js';
 import { section, type Reading } from './section.js';
 import { readBaseUrl } from './section-address.js';
+import { readPaths } from './section-paths.js';
 import { signing } from './section-credentials.js';
 import { AWS_BEARER_VARIABLE, readKeys } from './section-provider-keys.js';
 import type { DocumentPath } from './wording.js';
@@ -83,6 +84,7 @@ function readProvider(reading: Reading, name: string, raw: RawProvider, path: Do
     headers: readHeaders(reading, raw, auth, path),
     usageInStream: raw.usage_in_stream ?? row?.usageInStream ?? true,
     quirks: raw.quirks ?? (dialect === row?.dialect ? row.quirks : []),
+    ...readPaths(reading, raw, { dialect, row, path }),
     apiVersion,
     defaultMaxTokens: raw.default_max_tokens ?? null,
     extraCaPem: readExtraCa(reading, raw, path),
@@ -99,7 +101,7 @@ function rowOf(name: string, raw: RawProvider): CatalogueRow | undefined {
   const path = row?.openaiPath;
   if (row === undefined || path === undefined || raw.dialect !== undefined) return row;
   if (raw.base_url?.replace(/\/+$/, '').endsWith(path) !== true) return row;
-  return { ...row, dialect: 'openai', auth: row.auth === 'none' ? 'none' : 'bearer', quirks: [] };
+  return { ...row, dialect: 'openai', auth: row.auth === 'none' ? 'none' : 'bearer', quirks: [], paths: {} };
 }
 
 /**
@@ -111,6 +113,7 @@ function authTextOf(reading: Reading, raw: RawProvider, row: CatalogueRow | unde
   if (raw.auth !== undefined) return raw.auth;
   if (row?.auth === 'aws_sigv4') return keyed || hasBearer(reading, raw) ? 'bearer' : row.auth;
   if (raw.entra !== undefined && !keyed) return 'azure_entra';
+  if (raw.oauth !== undefined && !keyed) return 'oauth';
   if (row !== undefined && (raw.dialect === undefined || raw.dialect === row.dialect)) return row.auth;
   return usualAuth(raw.dialect, keyed);
 }

@@ -1,6 +1,10 @@
 /** Fetches a credential from wherever its source says. */
 
-import type { AzureEntraSource, CredentialSource } from '../governance/credential-source.js';
+import type {
+  AzureEntraSource,
+  CredentialSource,
+  OauthClientSource,
+} from '../governance/credential-source.js';
 import { containerCredential, instanceCredential, webIdentityCredential } from './aws.js';
 import { exchangeJson, tokenFrom, type Credential } from './exchange.js';
 import { machineCredential, serviceAccountCredential, userCredential } from './google.js';
@@ -29,15 +33,16 @@ export function fetchCredential(
     case 'google_instance':
       return machineCredential(source, now, signal);
     case 'azure_entra':
-      return entraCredential(source, now, signal);
+    case 'oauth_client':
+      return clientCredential(source, now, signal);
     default:
       throw new TypeError(`no way to fetch ${(source satisfies never as CredentialSource).kind}`);
   }
 }
 
-/** https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-client-creds-grant-flow */
-async function entraCredential(
-  { tokenUrl: url, clientId, clientSecret, scope }: AzureEntraSource,
+/** RFC 6749, section 4.4, with the client's credentials in the body, where Entra and most others take them. */
+async function clientCredential(
+  { tokenUrl: url, clientId, clientSecret, scope }: AzureEntraSource | OauthClientSource,
   now: number,
   signal: AbortSignal,
 ): Promise<Credential> {
@@ -45,7 +50,7 @@ async function entraCredential(
     grant_type: 'client_credentials',
     client_id: clientId,
     client_secret: clientSecret,
-    scope,
+    ...(scope !== null && { scope }),
   };
   return tokenFrom(await exchangeJson({ url, method: 'POST', form }, signal), url, now);
 }

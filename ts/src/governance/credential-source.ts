@@ -11,7 +11,8 @@ export type CredentialSource =
   | GoogleServiceAccountSource
   | GoogleUserSource
   | GoogleInstanceSource
-  | AzureEntraSource;
+  | AzureEntraSource
+  | OauthClientSource;
 
 /** The endpoint that Amazon's container services give a task. */
 export interface AwsContainerSource {
@@ -72,4 +73,14 @@ export interface AzureEntraSource {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly scope: string;
+}
+
+/** A client of any other token service. */
+export interface OauthClientSource {
+  readonly kind: 'oauth_client';
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** Null where none is asked for. */
+  readonly scope: string | null;
 }

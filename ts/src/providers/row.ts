@@ -35,10 +35,57 @@ export const QUIRKS = {
   no_responses: 'translates requests of the Responses API to chat completions',
   takes_reasoning: 'sends back the reasoning that earlier answers came with',
   cache_breakpoints: 'sends `prompt_cache_breakpoint`',
+  vertex_body: 'names the API version in the body, and the model in the path only',
 } as const;
 
 /** One peculiarity. */
 export type Quirk = keyof typeof QUIRKS;
+
+/** Calls whose paths a provider may have elsewhere than its dialect, each with what is asked for. */
+export const CALLS = {
+  chat: 'chats, in the dialect of the provider',
+  chat_stream: 'chats that are streamed, where those have a path of their own',
+  completions: 'completions of OpenAI’s older kind',
+  responses: 'OpenAI’s responses',
+  embeddings: 'embeddings',
+  rerank: 'rerank',
+  count_tokens: 'counts of tokens',
+  moderations: 'moderations',
+  images: 'images',
+  speech: 'speech',
+  transcriptions: 'transcriptions',
+  translations: 'translations of speech',
+} as const;
+
+/** One of these calls. */
+export type Call = keyof typeof CALLS;
+
+/** Paths by call, from the base URL on; `{model}` stands for the model's name. */
+export type Paths = Readonly<Partial<Record<Call, string>>>;
+
+const OPENAI_OTHERS: readonly Call[] = [
+  'embeddings',
+  'rerank',
+  'moderations',
+  'images',
+  'speech',
+  'transcriptions',
+  'translations',
+];
+const OPENAI_CALLS: readonly Call[] = ['chat', 'chat_stream', 'completions', 'responses', ...OPENAI_OTHERS];
+
+/** The calls of each dialect that may have other paths. */
+export const CALLS_OF: Readonly<Record<Dialect, readonly Call[]>> = {
+  openai: OPENAI_CALLS,
+  openai_responses: ['responses', ...OPENAI_OTHERS],
+  anthropic: ['chat', 'chat_stream', 'count_tokens'],
+  gemini: ['chat', 'chat_stream', 'count_tokens'],
+  vertex: ['chat', 'chat_stream', 'count_tokens', 'embeddings'],
+  bedrock: ['chat', 'chat_stream'],
+  cohere: ['chat', 'embeddings', 'rerank'],
+  ollama: ['chat', 'embeddings'],
+  azure: OPENAI_CALLS.filter((call) => !['chat_stream', 'responses', 'moderations'].includes(call)),
+};
 
 /** Parts of an address that differ by account, written `{region}` in it. */
 export type AddressPart = 'region' | 'project' | 'location' | 'account';
@@ -66,6 +113,10 @@ export interface CatalogueRow {
   /** Whether `stream_options.include_usage` may be asked of it. */
   readonly usageInStream: boolean;
   readonly quirks: readonly Quirk[];
+  /** Paths that differ from those of the dialect. */
+  readonly paths: Paths;
+  /** What bodies name as the model where the path does; absent for the model's name. */
+  readonly modelInBody?: string;
   /** Exact names and patterns of models that are this provider's own, served without a prefix. */
   readonly families: readonly string[];
   /** A small model to try the provider with; absent where none is certain to stay. */
@@ -96,6 +147,7 @@ export function row(
     discovered: variables.length > 0,
     usageInStream: true,
     quirks: [],
+    paths: {},
     families: [],
     ...facts,
   };

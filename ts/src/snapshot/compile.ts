@@ -15,6 +15,7 @@ import { Entities, type Entity } from '../governance/entity.js';
 import type { VirtualKeyRow } from '../governance/ports.js';
 import { pricesVersion } from '../prices/index.js';
 import { compileKeys } from './keys.js';
+import type { Call } from '../providers/row.js';
 import { modelInfo, speltModels, targetFacts } from './known-models.js';
 import { providerKeyLabel, ruleOwners, speltTargetLabels, targetLabels, type LabelIds } from './labels.js';
 import { compileMeters, meterIds, modelOwner, providerKeyOwner, providerOwner } from './meters.js';
@@ -117,6 +118,10 @@ function providerOf(provider: ProviderConfig, input: SnapshotInput): Provider {
     headers: provider.headers.map(({ name, value }) => ({ name, value })),
     usage_in_stream: provider.usageInStream,
     ...(provider.quirks.length > 0 && { quirks: [...provider.quirks] }),
+    ...(Object.keys(provider.paths).length > 0 && {
+      paths: Object.entries(provider.paths).map(([call, path]) => ({ call: call as Call, path })),
+    }),
+    ...(provider.modelInBody !== null && { model_in_body: provider.modelInBody }),
     ...(provider.apiVersion !== null && { api_version: provider.apiVersion }),
     ...(provider.defaultMaxTokens !== null && { default_max_tokens: provider.defaultMaxTokens }),
     ...(provider.extraCaPem !== null && { extra_ca_pem: provider.extraCaPem }),

@@ -30,6 +30,8 @@ describe('the defaults', () => {
           headers: [],
           usageInStream: true,
           quirks: [],
+          paths: {},
+          modelInBody: null,
           apiVersion: null,
           defaultMaxTokens: null,
           extraCaPem: null,

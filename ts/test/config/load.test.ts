@@ -46,6 +46,8 @@ describe('providers', () => {
           keys: [{ key: "env:A", weight: 3 }, { key: "file:b", name: second }]
           headers: { X-Team: "env:TEAM" }
           usage_in_stream: false
+          paths: { chat: "/serve/{model}", embeddings: /embed }
+          model_in_body: fixed
           extra_ca_file: ca.pem
           idle_connections: 7
           timeouts: { connect: 2s, idle: 9s }`;
@@ -64,6 +66,8 @@ describe('providers', () => {
       headers: [{ name: 'x-team', value: 'blue' }],
       usageInStream: false,
       quirks: [],
+      paths: { chat: '/serve/{model}', embeddings: '/embed' },
+      modelInBody: 'fixed',
       apiVersion: null,
       defaultMaxTokens: null,
       extraCaPem: CERTIFICATES.certificate,

@@ -75,6 +75,24 @@ describe('Entra', () => {
   });
 });
 
+describe('another token service', () => {
+  it('gives a token for the client, asked for a scope only where there is one', async () => {
+    server.answer = () => ({ body: { expires_in: 60, access_token: 'tok' } });
+    const source = {
+      kind: 'oauth_client',
+      tokenUrl: `${server.url}/oauth/token`,
+      clientId: 'c',
+      clientSecret: CANARY,
+    } as const;
+    expect(await fetched({ ...source, scope: null })).toEqual({ secret: 'tok', expiresAt: NOW + 60_000 });
+    await fetched({ ...source, scope: 'models' });
+    const form = { grant_type: 'client_credentials', client_id: 'c', client_secret: CANARY };
+    expect(server.asked.map((asked) => asked.form)).toEqual([form, { ...form, scope: 'models' }]);
+    server.answer = () => ({ status: 401, body: { error: 'invalid_client' } });
+    expect(await failure({ ...source, scope: null })).toBe('HOST answered 401 (invalid_client)');
+  });
+});
+
 describe('Google', () => {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,

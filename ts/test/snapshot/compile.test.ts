@@ -80,6 +80,20 @@ keys:
 limits: { per_key: { concurrency: 4 } }`;
 
 describe('compileSnapshot', () => {
+  it('says where calls go that go elsewhere, and what bodies name there', () => {
+    const config = configOf('providers: { ragflow: { key: k, paths: { chat: "/a/{model}", rerank: /r } } }');
+    expect(compile(config).providers[0]).toMatchObject({
+      paths: [
+        { call: 'chat', path: '/a/{model}' },
+        { call: 'rerank', path: '/r' },
+      ],
+    });
+    const known = compile(configOf('providers: { ragflow: { key: k }, groq: { key: k } }')).providers;
+    expect(known[0]).toMatchObject({ model_in_body: 'model' });
+    expect(known[1]).not.toHaveProperty('paths');
+    expect(known[1]).not.toHaveProperty('model_in_body');
+  });
+
   it('resolves everything', () => {
     const config = configOf(WHOLE, { KEY2: 'second' }, { '/c/ca.pem': CERTIFICATES.certificate });
     expect(compile(config, [keyRow(90, { limits: { requestsPerMinute: 5 } })])).toEqual({

@@ -22,6 +22,7 @@ mod tools_in;
 mod tools_out;
 mod turns;
 mod usage;
+mod vertex;
 
 pub use answer::{read_answer, write_answer};
 pub use count::{read_token_count, write_token_count};
@@ -33,6 +34,7 @@ pub use stream_in::Decoder;
 pub use stream_out::Encoder;
 pub use tap::StreamTap;
 pub use usage::read_usage;
+pub use vertex::{VERTEX_MEMBER, in_place_of_model, refuse_own_version};
 
 use crate::exchange::{Text, Tool};
 use crate::tool_names::NameRules;

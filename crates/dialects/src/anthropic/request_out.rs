@@ -6,6 +6,7 @@
 use super::message_out::{Breakpoints, MessageWriter};
 use super::tools_out::Toolbox;
 use super::turns::Conversation;
+use super::vertex::VERTEX_VERSION;
 use crate::exchange::{ChatRequest, Dropped, Effort, Format, Number, Raw, Text, losses};
 use crate::json::Out;
 use crate::lost_media::refuse_emptied;
@@ -61,7 +62,12 @@ pub fn write_request(
     note_unknown(request, dropped);
 
     let mut out = Out::new(out);
-    out.begin_object().field("model", target.model);
+    out.begin_object();
+    if target.quirks.has(Quirk::VertexBody) {
+        out.field("anthropic_version", VERTEX_VERSION);
+    } else {
+        out.field("model", target.model);
+    }
     out.key("max_tokens").number(thinking.max_tokens);
     if request.stream {
         out.key("stream").bool(true);

@@ -25,7 +25,7 @@ pub(crate) use counts::{closes_document, walk_counts};
 pub use doc::{Doc, Value};
 pub(crate) use names::Names;
 pub use out::Out;
-pub use read::{Kind, StringError, as_bool, as_u64, json_escaped, kind_of, quote_into, unescape};
+pub use read::{Kind, StringError, as_bool, as_u64, json_escaped, kind_of, quote_into, quote_onto, unescape};
 pub(crate) use read::{decode_text, push_json_string};
 pub use scan::scan_object;
 pub(crate) use scan::{elements, scan_object_lenient};

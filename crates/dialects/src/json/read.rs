@@ -145,8 +145,13 @@ pub fn json_escaped(text: &str) -> String {
 
 /// Replaces what is in `out` by a text as a JSON string; see [`json_escaped`].
 pub fn quote_into(out: &mut String, text: &str) {
+    out.clear();
+    quote_onto(out, text);
+}
+
+/// The same behind what is in `out`.
+pub fn quote_onto(out: &mut String, text: &str) {
     let mut bytes = std::mem::take(out).into_bytes();
-    bytes.clear();
     push_json_string(&mut bytes, text);
     *out = String::from_utf8(bytes).expect("escaping replaces ASCII characters by ASCII characters");
 }

@@ -266,7 +266,7 @@ impl Said {
     }
 }
 
-fn with_members(mut body: Value, more: &Value) -> Value {
+pub fn with_members(mut body: Value, more: &Value) -> Value {
     let members = more.as_object().unwrap().clone();
     body.as_object_mut().unwrap().extend(members);
     body

@@ -100,7 +100,8 @@ export type Quirk =
   | 'short_call_ids'
   | 'no_responses'
   | 'takes_reasoning'
-  | 'cache_breakpoints';
+  | 'cache_breakpoints'
+  | 'vertex_body';
 /**
  * How a provider wants its key.
  */
@@ -156,6 +157,22 @@ export type Dialect =
  * calls.
  */
 export type Secret = string;
+/**
+ * What a call asks a provider for, whatever the dialect.
+ */
+export type CallKind =
+  | 'chat'
+  | 'chat_stream'
+  | 'completions'
+  | 'responses'
+  | 'embeddings'
+  | 'rerank'
+  | 'count_tokens'
+  | 'moderations'
+  | 'images'
+  | 'speech'
+  | 'transcriptions'
+  | 'translations';
 /**
  * What to do about parts of a request that the provider's dialect cannot express.
  */
@@ -592,9 +609,17 @@ export interface Provider {
    */
   meters?: number[];
   /**
+   * What bodies of chats name as the model where the path has it; absent for its name, there too.
+   */
+  model_in_body?: string | null;
+  /**
    * Name in the config.
    */
   name: string;
+  /**
+   * Calls whose paths differ from those of its dialect.
+   */
+  paths?: CallPath[];
   /**
    * What is special about it.
    */
@@ -641,6 +666,20 @@ export interface ProviderKey {
    * Share of the traffic, relative to its siblings; 0 takes it out of use.
    */
   weight: number;
+}
+/**
+ * The path of one kind of call at one provider.
+ */
+export interface CallPath {
+  /**
+   * Which call.
+   */
+  call: CallKind;
+  /**
+   * From the base URL's path on: begins with `/`, may have a query, and may have `{model}` once in its path, which
+   * stands for the model's name at the provider.
+   */
+  path: string;
 }
 /**
  * Time limits towards one provider, in milliseconds; 0 turns a limit off.

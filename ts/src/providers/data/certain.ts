@@ -4,7 +4,7 @@
  * `stream_options`; those report usage in their streams unasked.
  */
 
-import { row, type CatalogueRow, type Facts } from '../row.js';
+import { row, type CatalogueRow, type Facts, type Paths } from '../row.js';
 
 /** How servers on the own machine are reached: without a key. */
 const LOCAL: Facts = { auth: 'none' };
@@ -40,6 +40,14 @@ const MISTRAL_FAMILIES = [
   'open-mistral-*',
 ];
 
+const VERTEX = 'https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}';
+
+/** How other companies' models are asked on Vertex AI: in their makers' own formats, streams on a path of their own. */
+const RAW_PREDICT: Paths = {
+  chat: '/models/{model}:rawPredict',
+  chat_stream: '/models/{model}:streamRawPredict',
+};
+
 /** Large clouds, which want more than a key. */
 const CLOUDS: readonly CatalogueRow[] = [
   row('bedrock', 'Amazon Bedrock', 'https://bedrock-runtime.{region}.amazonaws.com', [], {
@@ -56,25 +64,72 @@ const CLOUDS: readonly CatalogueRow[] = [
       'us.amazon.*',
     ],
   }),
+  row('vertex', 'Google Vertex AI', VERTEX, [], {
+    aliases: ['vertex_ai', 'google-vertex'],
+    dialect: 'vertex',
+    auth: 'google_service_account',
+    discovered: true,
+    quirks: ['no_call_ids'],
+  }),
+  row('vertex-openai', 'Google Vertex AI, open models', `${VERTEX}/endpoints/openapi`, [], {
+    aliases: ['vertex_ai-openai_models'],
+    auth: 'google_service_account',
+    ...OLD,
+  }),
+  // https://docs.anthropic.com/en/api/claude-on-vertex-ai
+  row('vertex-anthropic', 'Google Vertex AI, Claude', `${VERTEX}/publishers/anthropic`, [], {
+    aliases: ['vertex_ai-anthropic_models', 'google-vertex-anthropic'],
+    dialect: 'anthropic',
+    auth: 'google_service_account',
+    quirks: ['vertex_body'],
+    paths: { ...RAW_PREDICT, count_tokens: '/models/count-tokens:rawPredict' },
+  }),
+  // https://docs.mistral.ai/deployment/cloud/vertex
+  row('vertex-mistral', 'Google Vertex AI, Mistral', `${VERTEX}/publishers/mistralai`, [], {
+    aliases: ['vertex_ai-mistral_models'],
+    auth: 'google_service_account',
+    usageInStream: false,
+    quirks: ['old_max_tokens', 'random_seed', 'any_tool', 'no_responses', 'short_call_ids'],
+    paths: RAW_PREDICT,
+  }),
+  // https://docs.ai21.com/docs/google-cloud-vertex-ai
+  row('vertex-ai21', 'Google Vertex AI, AI21', `${VERTEX}/publishers/ai21`, [], {
+    aliases: ['vertex_ai-ai21_models'],
+    auth: 'google_service_account',
+    usageInStream: false,
+    ...OLD,
+    paths: RAW_PREDICT,
+  }),
+  // https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html
+  // The key is a bearer token of at most twelve hours, and the model the name of an endpoint.
+  row('sagemaker', 'Amazon SageMaker endpoints', 'https://runtime.sagemaker.{region}.amazonaws.com', [], {
+    aliases: ['sagemaker_chat'],
+    ...OLD,
+    paths: { chat: '/endpoints/{model}/openai/v1/chat/completions' },
+  }),
+  // https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api
   row(
-    'vertex',
-    'Google Vertex AI',
-    'https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}',
-    [],
-    {
-      aliases: ['vertex_ai', 'google-vertex'],
-      dialect: 'vertex',
-      auth: 'google_service_account',
-      discovered: true,
-      quirks: ['no_call_ids'],
-    },
+    'snowflake',
+    'Snowflake Cortex',
+    'https://{account}.snowflakecomputing.com/api/v2/cortex/v1',
+    ['SNOWFLAKE_PAT', 'SNOWFLAKE_JWT'],
+    { accountEnv: ['SNOWFLAKE_ACCOUNT'], discovered: false, quirks: ['no_responses'] },
   ),
+  // https://www.ibm.com/docs/en/watsonx/saas?topic=preview-accessing-models-through-model-gateway
   row(
-    'vertex-openai',
-    'Google Vertex AI, open models',
-    'https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}/endpoints/openapi',
-    [],
-    { aliases: ['vertex_ai-openai_models'], auth: 'google_service_account', ...OLD },
+    'watsonx',
+    'IBM watsonx.ai, model gateway',
+    'https://{account}.ml.cloud.ibm.com/ml/gateway/v1',
+    ['WATSONX_API_KEY'],
+    { accountEnv: ['WATSONX_REGION'], discovered: false, ...OLD },
+  ),
+  // https://docs.oracle.com/en-us/iaas/Content/generative-ai/openai-compatible-api.htm
+  row(
+    'oci',
+    'Oracle OCI Generative AI',
+    'https://inference.generativeai.{account}.oci.oraclecloud.com/openai/v1',
+    ['OCI_GENAI_API_KEY', 'OCI_KEY'],
+    { accountEnv: ['OCI_REGION'], discovered: false, quirks: ['old_max_tokens'] },
   ),
   row(
     'azure',
@@ -162,7 +217,14 @@ const OPENAI_COMPATIBLE: readonly CatalogueRow[] = [
     'Perplexity',
     'https://api.perplexity.ai',
     ['PERPLEXITY_API_KEY', 'PERPLEXITYAI_API_KEY'],
-    { ...OLD, usageInStream: false, families: ['sonar', 'sonar-*'], example: 'sonar' },
+    {
+      ...OLD,
+      usageInStream: false,
+      // https://docs.perplexity.ai/api-reference/embeddings-post
+      paths: { embeddings: '/v1/embeddings' },
+      families: ['sonar', 'sonar-*'],
+      example: 'sonar',
+    },
   ),
   row(
     'nvidia',
@@ -216,6 +278,25 @@ const OPENAI_COMPATIBLE: readonly CatalogueRow[] = [
     ['VERCEL_AI_GATEWAY_API_KEY', 'AI_GATEWAY_API_KEY'],
     { aliases: ['vercel_ai_gateway'] },
   ),
+  // https://docs.voyageai.com/reference/embeddings-api: embeddings and rerank only.
+  row('voyage', 'Voyage AI', 'https://api.voyageai.com/v1', 'VOYAGE_API_KEY', {
+    aliases: ['voyageai'],
+    ...OLD,
+    families: ['voyage-*'],
+  }),
+  // https://docs.bytez.com/http-reference/oaiCompliant/chatCompletions
+  row('bytez', 'Bytez', 'https://api.bytez.com/models/v2/openai/v1', 'BYTEZ_API_KEY', {
+    auth: 'header:authorization',
+    ...OLD,
+  }),
+  // https://docs.predibase.com/user-guide/inference/migrate-openai
+  // The model is the name of a deployment; bodies name adapters, none of which is the deployment itself.
+  row('predibase', 'Predibase', 'https://serving.app.predibase.com/{account}', 'PREDIBASE_API_KEY', {
+    accountEnv: ['PREDIBASE_TENANT_ID'],
+    ...OLD,
+    paths: { chat: '/deployments/v2/llms/{model}/v1/chat/completions' },
+    modelInBody: '',
+  }),
 ];
 
 const LOCAL_SERVERS: readonly CatalogueRow[] = [
@@ -225,6 +306,20 @@ const LOCAL_SERVERS: readonly CatalogueRow[] = [
     dialect: 'ollama',
     openaiPath: '/v1',
   }),
+  // https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/client_guide/openai_readme.html
+  row('triton', 'NVIDIA Triton', 'http://127.0.0.1:9000/v1', [], { ...LOCAL, ...OLD }),
+  // https://github.com/infiniflow/ragflow, docs/references/http_api_reference.md
+  // The model is the id of a chat assistant; "model" in the body stands for the one it is configured with.
+  row('ragflow', 'RAGFlow', 'http://127.0.0.1:9380/api/v1', 'RAGFLOW_API_KEY', {
+    discovered: false,
+    ...OLD,
+    paths: { chat: '/openai/{model}/chat/completions' },
+    modelInBody: 'model',
+  }),
+  // https://docs.litellm.ai/docs/simple_proxy
+  row('litellm_proxy', 'LiteLLM Proxy', 'http://127.0.0.1:4000/v1', [], { ...LOCAL, ...OLD }),
+  // https://github.com/michaelfeil/infinity: embeddings and rerank only.
+  row('infinity', 'Infinity', 'http://127.0.0.1:7997', [], { ...LOCAL, ...OLD }),
   row('lm_studio', 'LM Studio', 'http://127.0.0.1:1234/v1', [], { ...LOCAL, aliases: ['lmstudio'] }),
   row('vllm', 'vLLM', 'http://127.0.0.1:8000/v1', [], { ...LOCAL, aliases: ['hosted_vllm'] }),
 ];
