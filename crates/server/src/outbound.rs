@@ -264,7 +264,8 @@ pub(crate) fn body<'b>(
     }
     let model = match &to.target.upstream_name {
         _ if to.head.names_model() => match &to.provider.body_model {
-            _ if matches!(call.view, View::Form(_)) => None,
+            // What such a path names is no model, or the body is a form.
+            _ if to.open.is_some() => None,
             BodyModel::AsSent | BodyModel::Version => None,
             BodyModel::Named => Some(name),
             BodyModel::Fixed(quoted) => Some(&**quoted),

