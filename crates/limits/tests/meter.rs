@@ -191,6 +191,15 @@ fn what_was_used_before_is_counted_where_its_window_is_open() {
     let clock = Clocked::new(meter(100, fixed(HOUR_MS)), wall);
     clock.meter.preload(wall - HOUR_MS, 70, wall, mono_ns);
     assert_eq!(clock.used(), 0, "of the hour before");
+    let mut clock = Clocked::new(meter(100, fixed(HOUR_MS)), wall);
+    assert!(clock.use_up(1));
+    clock.wait(HOUR_MS);
+    assert!(clock.use_up(2));
+    clock.meter.preload(wall - 5 * HOUR_MS, 70, clock.wall_ms, mono_ns);
+    assert_eq!(clock.used(), 2, "of an hour that is long gone");
+    clock.meter.preload(clock.wall_ms + HOUR_MS, 70, clock.wall_ms, mono_ns);
+    clock.wait(HOUR_MS);
+    assert_eq!(clock.used(), 70, "of the hour that is next, by a clock that was set back");
     let sliding =
         Clocked { mono_ns, ..Clocked::new(meter(100, WindowSpec::Sliding { period_ms: HOUR_MS }), wall) };
     sliding.meter.preload(wall - 2 * HOUR_MS, 70, wall, mono_ns);

@@ -266,6 +266,7 @@ impl MeterState {
             Counter::Held(_) => {}
             Counter::Ever(used) => add(used, amount),
             Counter::Sliding(sliding) => sliding.preload(amount, ago_ns, mono_ns),
+            Counter::Windows(windows) if at_ms < windows.level(wall_ms).start_ms => {}
             Counter::Windows(windows) => {
                 // With any room it is never refused.
                 let _any = windows.reserve(amount, Room::Any, at_ms, mono_ns);
