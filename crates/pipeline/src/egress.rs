@@ -10,6 +10,7 @@ use sluice_types::{Auth, Dialect, Provider, ProviderTimeouts, Target};
 use crate::base_url::BaseUrl;
 use crate::heads::{Head, Heads};
 use crate::lanes::Upstream;
+use crate::meters::{MeterFacts, MeterSet, MeterTable};
 use crate::paths::{self, BodyModel};
 use crate::plan::PlanError;
 use crate::price::PricePlan;
@@ -64,6 +65,8 @@ pub struct ProviderPlan {
     pub idle_timeout_ms: u32,
     /// Idle upstream connections kept per worker.
     pub max_idle_per_worker: u32,
+    /// What holds for requests sent to it.
+    pub meters: MeterSet,
 }
 
 /// A credential with the request heads it opens, rendered once: everything up to the headers that differ per request.
@@ -74,6 +77,8 @@ pub struct CredentialPlan {
     secret: Box<str>,
     heads: Heads,
     signer: Option<Signer>,
+    /// What holds for requests sent with it.
+    pub meters: MeterSet,
 }
 
 impl fmt::Debug for CredentialPlan {
@@ -134,12 +139,19 @@ pub struct TargetPlan {
     pub price: Option<PricePlan>,
     /// Share of its tier.
     pub weight: u32,
+    /// What is to be known of the meters of its provider and the credentials there.
+    pub facts: MeterFacts,
     /// Its breaker.
     pub state: Arc<TargetState>,
 }
 
 impl TargetPlan {
-    pub(crate) fn compile(target: &Target, model_id: u32, provider: u32, state: Arc<TargetState>) -> Self {
+    pub(crate) fn compile(
+        target: &Target,
+        model_id: u32,
+        (index, provider): (u32, &ProviderPlan),
+        state: Arc<TargetState>,
+    ) -> Self {
         let upstream_name = match target.upstream_model.as_deref() {
             None => UpstreamName::AsSent,
             Some("*") => UpstreamName::Star,
@@ -149,13 +161,14 @@ impl TargetPlan {
         Self {
             id: target.id,
             model_id,
-            provider,
+            provider: index,
             upstream_name,
             fixed_name,
             quirks: Quirks::of(&target.quirks),
             max_output_tokens: target.max_output_tokens,
             price: None,
             weight: target.weight,
+            facts: provider.facts(),
             state,
         }
     }
@@ -163,17 +176,18 @@ impl TargetPlan {
 
 impl TargetPlan {
     /// A provider itself, for calls that name no model.
-    pub(crate) fn nameless(provider: u32, state: Arc<TargetState>) -> Self {
+    pub(crate) fn nameless((index, provider): (u32, &ProviderPlan), state: Arc<TargetState>) -> Self {
         Self {
             id: 0,
             model_id: 0,
-            provider,
+            provider: index,
             upstream_name: UpstreamName::AsSent,
             fixed_name: None,
             quirks: Quirks::NONE,
             max_output_tokens: None,
             price: None,
             weight: 1,
+            facts: provider.facts(),
             state,
         }
     }
@@ -184,7 +198,7 @@ impl TargetPlan {
 const DEFAULT_MAX_TOKENS: u32 = 4_096;
 
 impl ProviderPlan {
-    pub(crate) fn compile(provider: &Provider, at: usize) -> Result<Self, PlanError> {
+    pub(crate) fn compile(provider: &Provider, at: usize, meters: &MeterTable) -> Result<Self, PlanError> {
         let path = format!("providers[{at}]");
         if provider.id == 0 {
             return Err(PlanError::new(&format!("{path}.id"), "id_zero", "ids start at 1"));
@@ -192,7 +206,7 @@ impl ProviderPlan {
         let url = BaseUrl::parse(&provider.base_url)
             .map_err(|why| PlanError::new(&format!("{path}.base_url"), "bad_url", why))?;
         paths::check(provider, &path)?;
-        let credentials = compile_credentials(provider, &url, &path)?;
+        let credentials = compile_credentials(provider, &url, &path, meters)?;
         let credential_weights = match provider.auth {
             Auth::None => vec![1],
             _ => provider.keys.iter().map(|key| key.weight).collect(),
@@ -216,7 +230,14 @@ impl ProviderPlan {
             timeouts: provider.timeouts,
             idle_timeout_ms: provider.idle_timeout_ms,
             max_idle_per_worker: provider.max_idle_per_worker,
+            meters: meters.set_of(&provider.meters, &path)?,
         })
+    }
+
+    /// What is to be known of its meters and those of its credentials.
+    fn facts(&self) -> MeterFacts {
+        let of_credentials = self.credentials.iter().map(|credential| credential.meters.facts());
+        of_credentials.fold(self.meters.facts(), MeterFacts::and)
     }
 }
 
@@ -224,12 +245,14 @@ fn compile_credentials(
     provider: &Provider,
     url: &BaseUrl,
     path: &str,
+    meters: &MeterTable,
 ) -> Result<Vec<CredentialPlan>, PlanError> {
     let fixed = fixed_headers(provider, path)?;
     let heads = |headers: &str, query: &str| Heads::render(provider, url, headers, query);
     if provider.auth == Auth::None {
         let heads = heads(&fixed, "");
-        return Ok(vec![CredentialPlan { id: 0, secret: "".into(), heads, signer: None }]);
+        let meters = MeterSet::default();
+        return Ok(vec![CredentialPlan { id: 0, secret: "".into(), heads, signer: None, meters }]);
     }
     if provider.keys.iter().all(|key| key.weight == 0) {
         return Err(PlanError::new(
@@ -240,6 +263,7 @@ fn compile_credentials(
     }
     let compile = |(nth, key): (usize, &sluice_types::ProviderKey)| {
         let secret = key.secret.expose();
+        let meters = meters.set_of(&key.meters, &format!("{path}.keys[{nth}]"))?;
         let path = format!("{path}.keys[{nth}].secret");
         if !is_header_value(secret) || secret.is_empty() {
             return Err(PlanError::new(&path, "bad_secret", "a key must be printable and on one line"));
@@ -253,11 +277,11 @@ fn compile_credentials(
                 let signer = Signer::new(secret, region, service, &url.authority)
                     .map_err(|why| PlanError::new(&path, "bad_secret", why))?;
                 let (id, secret, heads) = (key.id, signer.secret().into(), heads(&fixed, ""));
-                return Ok(CredentialPlan { id, secret, heads, signer: Some(signer) });
+                return Ok(CredentialPlan { id, secret, heads, signer: Some(signer), meters });
             }
             _ => heads(&format!("{fixed}authorization: Bearer {secret}\r\n"), ""),
         };
-        Ok(CredentialPlan { id: key.id, secret: secret.into(), heads: credential, signer: None })
+        Ok(CredentialPlan { id: key.id, secret: secret.into(), heads: credential, signer: None, meters })
     };
     provider.keys.iter().enumerate().map(compile).collect()
 }

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use sluice_limits::{KeyState, Limits};
 use sluice_types::{Route, VirtualKey};
 
+use crate::meters::{MeterSet, MeterTable};
 use crate::names::NamePattern;
 use crate::plan::PlanError;
 use crate::registry::Registry;
@@ -32,6 +33,8 @@ pub struct KeyPlan {
     pub limits: Limits,
     /// Its counters, shared by all workers and all plans.
     pub state: Arc<KeyState>,
+    /// What else holds for it.
+    pub meters: MeterSet,
     allowed: Vec<NamePattern>,
     allows_all: bool,
     restrictions: Option<Box<Restrictions>>,
@@ -100,11 +103,12 @@ impl KeyTable {
     pub(crate) fn compile(
         keys: &[VirtualKey],
         registry: &Registry,
+        meters: &MeterTable,
         provider_names: &[&str],
     ) -> Result<Self, PlanError> {
         let mut table = Self::default();
         for (at, key) in keys.iter().enumerate() {
-            table.add(at, key, registry, provider_names)?;
+            table.add(at, key, registry, meters, provider_names)?;
         }
         Ok(table)
     }
@@ -114,6 +118,7 @@ impl KeyTable {
         at: usize,
         key: &VirtualKey,
         registry: &Registry,
+        meters: &MeterTable,
         provider_names: &[&str],
     ) -> Result<(), PlanError> {
         let path = format!("keys[{at}]");
@@ -141,6 +146,7 @@ impl KeyTable {
                 concurrency: key.limits.concurrency,
             },
             state: registry.key(key.id),
+            meters: meters.set_of(&key.meters, &path)?,
             allows_all: allowed.iter().any(NamePattern::is_everything),
             allowed,
             restrictions: Restrictions::compile(key, &path, provider_names)?,
@@ -257,7 +263,7 @@ mod tests {
     fn finds_valid_keys_only() {
         let keys =
             [key(1, "one", None, &["*"]), key(2, "two", Some(1_000), &["gpt-*"]), key(3, "three", None, &[])];
-        let table = KeyTable::compile(&keys, &Registry::default(), &[]).unwrap();
+        let table = KeyTable::compile(&keys, &Registry::default(), &MeterTable::default(), &[]).unwrap();
         let find =
             |secret: &str, now| table.find(&digest_of(secret.as_bytes()), now).map(|at| table.get(at).id);
         assert_eq!(find("one", 0), Some(1));
@@ -274,18 +280,18 @@ mod tests {
     fn refuses_what_it_cannot_serve() {
         let twice = [key(1, "one", None, &[]), key(2, "one", None, &[])];
         assert_eq!(
-            KeyTable::compile(&twice, &Registry::default(), &[]).unwrap_err().code,
+            KeyTable::compile(&twice, &Registry::default(), &MeterTable::default(), &[]).unwrap_err().code,
             "duplicate_digest"
         );
         let mut short = key(1, "one", None, &[]);
         short.digests[0].sha256.pop();
         assert_eq!(
-            KeyTable::compile(&[short], &Registry::default(), &[]).unwrap_err().path,
+            KeyTable::compile(&[short], &Registry::default(), &MeterTable::default(), &[]).unwrap_err().path,
             "keys[0].digests[0].sha256"
         );
         let pattern = [key(1, "one", None, &["a*b*c"])];
         assert_eq!(
-            KeyTable::compile(&pattern, &Registry::default(), &[]).unwrap_err().path,
+            KeyTable::compile(&pattern, &Registry::default(), &MeterTable::default(), &[]).unwrap_err().path,
             "keys[0].models[0]"
         );
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sluice_types::{Model, ModelInfo};
 
+use crate::meters::{MeterFacts, MeterSet, MeterTable};
 use crate::names::NamePattern;
 use crate::plan::PlanError;
 
@@ -20,7 +21,22 @@ pub struct ModelPlan {
     pub tiers: Vec<Vec<u32>>,
     /// What is known of it.
     pub info: ModelInfo,
+    /// What holds for requests for it.
+    pub meters: MeterSet,
+    /// What is to be known of them and of all meters at its targets.
+    pub facts: MeterFacts,
+    /// A target has no price.
+    pub has_unpriced: bool,
     pattern: NamePattern,
+}
+
+/// What the targets of a model come to.
+#[derive(Debug, Default)]
+pub(crate) struct Tiers {
+    /// Indexes into [`crate::Plan::targets`], grouped by tier.
+    pub(crate) members: Vec<Vec<u32>>,
+    pub(crate) facts: MeterFacts,
+    pub(crate) has_unpriced: bool,
 }
 
 impl ModelPlan {
@@ -31,13 +47,16 @@ impl ModelPlan {
     }
 
     /// What stands for a model in calls that name none: one target, and no name.
-    pub(crate) fn nameless(target: u32) -> Self {
+    pub(crate) fn nameless(target: u32, facts: MeterFacts) -> Self {
         Self {
             id: 0,
             name: "".into(),
             aliases: Vec::new(),
             tiers: vec![vec![target]],
             info: ModelInfo::default(),
+            meters: MeterSet::default(),
+            facts,
+            has_unpriced: true,
             pattern: NamePattern::exact(""),
         }
     }
@@ -76,19 +95,21 @@ impl ModelTable {
     /// `tiers_of` resolves a model's targets; its errors are passed on.
     pub(crate) fn compile(
         models: &[Model],
-        mut tiers_of: impl FnMut(usize, &Model) -> Result<Vec<Vec<u32>>, PlanError>,
+        meters: &MeterTable,
+        mut tiers_of: impl FnMut(usize, &Model) -> Result<Tiers, PlanError>,
     ) -> Result<Self, PlanError> {
         let mut table = Self::default();
         for (at, model) in models.iter().enumerate() {
             let tiers = tiers_of(at, model)?;
-            table.add(at, model, tiers)?;
+            let meters = meters.set_of(&model.meters, &format!("models[{at}]"))?;
+            table.add(at, model, tiers, meters)?;
         }
         let models = &table.models;
         table.wildcards.sort_by_key(|at| std::cmp::Reverse(models[*at as usize].pattern.specificity()));
         Ok(table)
     }
 
-    fn add(&mut self, at: usize, model: &Model, tiers: Vec<Vec<u32>>) -> Result<(), PlanError> {
+    fn add(&mut self, at: usize, model: &Model, tiers: Tiers, meters: MeterSet) -> Result<(), PlanError> {
         let path = format!("models[{at}]");
         if model.id == 0 {
             return Err(PlanError::new(&format!("{path}.id"), "id_zero", "ids start at 1"));
@@ -111,8 +132,11 @@ impl ModelTable {
             id: model.id,
             name: model.name.as_str().into(),
             aliases,
-            tiers,
+            tiers: tiers.members,
             info: model.info.clone().unwrap_or_default(),
+            facts: tiers.facts.and(meters.facts()),
+            meters,
+            has_unpriced: tiers.has_unpriced,
             pattern,
         });
         Ok(())

@@ -3,9 +3,11 @@ use std::fmt;
 
 use sluice_types::{Model, Settings, Snapshot};
 
+use crate::admission::Moment;
 use crate::egress::{ProviderPlan, TargetPlan};
 use crate::keys::{KeyPlan, KeyTable};
-use crate::models::{ModelPlan, ModelTable};
+use crate::meters::{self, MeterPlan, MeterTable};
+use crate::models::{ModelPlan, ModelTable, Tiers};
 use crate::price::PricePlan;
 use crate::registry::Registry;
 
@@ -28,6 +30,8 @@ pub struct Plan {
     pub targets: Vec<TargetPlan>,
     /// What stands for a model in calls that name none, one for each provider, in the same order.
     pub nameless: Vec<ModelPlan>,
+    /// Budgets and rate limits; keys, models, providers and credentials point into this.
+    pub meters: Vec<MeterPlan>,
 }
 
 impl Plan {
@@ -96,19 +100,21 @@ impl std::error::Error for PlanError {}
 /// # Errors
 /// The first thing that cannot be served, with its place in the snapshot.
 pub fn compile(snapshot: &Snapshot, registry: &Registry) -> Result<Plan, PlanError> {
+    let meters = MeterTable::compile(&snapshot.meters, registry)?;
     let providers: Vec<ProviderPlan> = snapshot
         .providers
         .iter()
         .enumerate()
-        .map(|(at, provider)| ProviderPlan::compile(provider, at))
+        .map(|(at, provider)| ProviderPlan::compile(provider, at, &meters))
         .collect::<Result<_, _>>()?;
     let by_id: HashMap<u32, u32> = (0..).zip(&providers).map(|(at, provider)| (provider.id, at)).collect();
     if by_id.len() != providers.len() {
         return Err(PlanError::new("providers", "duplicate_id", "two providers have the same id"));
     }
     let mut targets = Vec::new();
-    let models = ModelTable::compile(&snapshot.models, |at, model| {
-        compile_tiers(at, model, &by_id, registry, &mut targets)
+    let known = Providers { plans: &providers, by_id };
+    let models = ModelTable::compile(&snapshot.models, &meters, |at, model| {
+        compile_tiers(at, model, &known, registry, &mut targets)
     })?;
     let nameless = compile_nameless(&providers, registry, &mut targets)?;
     let provider_names: Vec<&str> = providers.iter().map(|provider| &*provider.name).collect();
@@ -116,12 +122,26 @@ pub fn compile(snapshot: &Snapshot, registry: &Registry) -> Result<Plan, PlanErr
         version: snapshot.version,
         prices_id: snapshot.prices,
         settings: snapshot.settings.clone(),
-        keys: KeyTable::compile(&snapshot.keys, registry, &provider_names)?,
+        keys: KeyTable::compile(&snapshot.keys, registry, &meters, &provider_names)?,
         models,
         providers,
         targets,
         nameless,
+        meters: meters.meters,
     })
+}
+
+/// Makes a plan that was compiled from this snapshot the one that counts: limits that have changed hold from now on, new
+/// counters begin, and what no plan has named for a while is forgotten. To be called before the first request of the plan.
+pub fn put_into_force(snapshot: &Snapshot, plan: &Plan, registry: &Registry, now: Moment) {
+    meters::put_into_force(&snapshot.meters, &plan.meters, registry, now);
+    registry.sweep(now.mono_ns);
+}
+
+/// Providers, and their indexes by id.
+struct Providers<'p> {
+    plans: &'p [ProviderPlan],
+    by_id: HashMap<u32, u32>,
 }
 
 /// A target of each provider for the calls that name no model, without an id.
@@ -132,8 +152,10 @@ fn compile_nameless(
 ) -> Result<Vec<ModelPlan>, PlanError> {
     let compile = |(at, provider): (u32, &ProviderPlan)| {
         let index = u32::try_from(targets.len()).map_err(|_| PlanError::too_many("models"))?;
-        targets.push(TargetPlan::nameless(at, registry.provider(provider.id)));
-        Ok(ModelPlan::nameless(index))
+        let target = TargetPlan::nameless((at, provider), registry.provider(provider.id));
+        let model = ModelPlan::nameless(index, target.facts);
+        targets.push(target);
+        Ok(model)
     };
     (0..).zip(providers).map(compile).collect()
 }
@@ -141,14 +163,15 @@ fn compile_nameless(
 fn compile_tiers(
     at: usize,
     model: &Model,
-    providers: &HashMap<u32, u32>,
+    providers: &Providers<'_>,
     registry: &Registry,
     targets: &mut Vec<TargetPlan>,
-) -> Result<Vec<Vec<u32>>, PlanError> {
+) -> Result<Tiers, PlanError> {
     let mut tiers: Vec<(u32, Vec<u32>)> = Vec::new();
+    let mut all = Tiers::default();
     for (nth, target) in model.targets.iter().enumerate() {
         let path = format!("models[{at}].targets[{nth}]");
-        let provider = *providers.get(&target.provider).ok_or_else(|| {
+        let provider = *providers.by_id.get(&target.provider).ok_or_else(|| {
             PlanError::new(
                 &format!("{path}.provider"),
                 "unknown_provider",
@@ -159,8 +182,11 @@ fn compile_tiers(
             return Err(PlanError::new(&format!("{path}.id"), "id_zero", "ids start at 1"));
         }
         let index = u32::try_from(targets.len()).map_err(|_| PlanError::too_many("models"))?;
+        let provider = (provider, &providers.plans[provider as usize]);
         let compiled = TargetPlan::compile(target, model.id, provider, registry.target(target.id));
         let price = target.price.as_ref().map(|price| PricePlan::compile(price, &format!("{path}.price")));
+        all.facts = all.facts.and(compiled.facts);
+        all.has_unpriced |= price.is_none();
         targets.push(TargetPlan { price: price.transpose()?, ..compiled });
         match tiers.last_mut() {
             Some((tier, members)) if *tier == target.tier => members.push(index),
@@ -174,5 +200,6 @@ fn compile_tiers(
             _ => tiers.push((target.tier, vec![index])),
         }
     }
-    Ok(tiers.into_iter().map(|(_, members)| members).collect())
+    all.members = tiers.into_iter().map(|(_, members)| members).collect();
+    Ok(all)
 }

@@ -116,7 +116,8 @@ fn write_refusal(wire: Wire, refusal: &Refusal, body: &mut Vec<u8>) -> Option<Ap
         Some(param) if !refusal.message.contains(param) => format!("{param}: {}", refusal.message).into(),
         _ => refusal.message.clone(),
     };
-    let error = ApiError::own(refusal.kind, &message, refusal.param);
+    let retry_after_ms = refusal.retry_after_s.map(|seconds| seconds.saturating_mul(1_000));
+    let error = ApiError { retry_after_ms, ..ApiError::own(refusal.kind, &message, refusal.param) };
     wire.write_error(&error, body);
     Some(error)
 }

@@ -1,5 +1,6 @@
 //! The data plane from outside: started, given plans, read, drained and stopped.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,8 +10,8 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use sluice_limits::FailureMeter;
-use sluice_pipeline::{Plan, PlanError, Registry, Scheme, compile};
-use sluice_types::{RECORD_BYTES, Snapshot, StartOptions, Stats};
+use sluice_pipeline::{MeterPlan, Moment, Plan, PlanError, Registry, Scheme, compile, put_into_force};
+use sluice_types::{MeterLevel, RECORD_BYTES, Snapshot, StartOptions, Stats};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
@@ -19,7 +20,7 @@ use crate::acceptor::{self, Bound};
 use crate::metrics::{WorkerCells, WorkerReading, collect};
 use crate::shared::{Shared, WorkerHandle};
 use crate::tls;
-use crate::worker::{self, Message, ServedPlan, Worker};
+use crate::worker::{self, Message, ServedPlan, Worker, wall_clock_ms};
 
 /// Records a worker holds for whoever drains them: six seconds at ten thousand requests a second.
 const RING_RECORDS: usize = 1 << 16;
@@ -68,6 +69,8 @@ pub struct DataPlane {
     rings: Mutex<Vec<Ring>>,
     stop_accepting: watch::Sender<bool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Plans that requests may still hold. To free one takes milliseconds, which are not the workers' to spend.
+    replaced: Mutex<Vec<Arc<ServedPlan>>>,
 }
 
 impl fmt::Debug for DataPlane {
@@ -84,6 +87,9 @@ impl DataPlane {
     pub fn start(options: &StartOptions, snapshot: &Snapshot) -> Result<Self, StartError> {
         let registry = Registry::default();
         let served = serve_plan(compile(snapshot, &registry)?)?;
+        let origin = Instant::now();
+        let now = Moment { wall_ms: wall_clock_ms(), mono_ns: 0 };
+        put_into_force(snapshot, &served.plan, &registry, now);
         let bound = bind_all(options)?;
         let addresses = bound.iter().filter_map(|bound| bound.listener.local_addr().ok()).collect();
         let count = worker_count(options.workers);
@@ -97,11 +103,17 @@ impl DataPlane {
             ready: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             instance: format!("{:016x}", worker::random_seed()),
-            origin: Instant::now(),
+            origin,
         });
         let (stop_accepting, stopped) = watch::channel(false);
-        let plane =
-            Self { shared, addresses, rings: Mutex::default(), stop_accepting, threads: Mutex::default() };
+        let plane = Self {
+            shared,
+            addresses,
+            rings: Mutex::default(),
+            stop_accepting,
+            threads: Mutex::default(),
+            replaced: Mutex::default(),
+        };
         // From here on an error drops the plane, which stops the threads that have been started.
         plane.spawn_workers(inboxes)?;
         plane.spawn_acceptor(bound, stopped)?;
@@ -159,15 +171,45 @@ impl DataPlane {
     /// # Errors
     /// What in the snapshot cannot be served; the one before stays in service.
     pub fn apply(&self, snapshot: &Snapshot) -> Result<(), PlanError> {
+        // One at a time: what a plan puts into force must not be older than the plan that is served.
+        let mut replaced = lock(&self.replaced);
         let served = serve_plan(compile(snapshot, &self.shared.registry)?)?;
-        self.shared.plan.store(Arc::new(served));
+        put_into_force(snapshot, &served.plan, &self.shared.registry, self.now());
+        replaced.push(self.shared.plan.swap(Arc::new(served)));
         self.shared.tell_all(|| Message::Adopt);
+        forget_unused(&mut replaced);
         Ok(())
+    }
+
+    fn now(&self) -> Moment {
+        let mono_ns = u64::try_from(self.shared.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Moment { wall_ms: wall_clock_ms(), mono_ns }
+    }
+
+    /// How meters stand, those of these ids or all, in the order of the snapshot.
+    #[must_use]
+    pub fn meter_levels(&self, ids: Option<&[u32]>) -> Vec<MeterLevel> {
+        let (served, now) = (self.shared.plan.load_full(), self.now());
+        let ids = ids.map(|ids| ids.iter().copied().collect::<HashSet<u32>>());
+        let is_wanted = |meter: &&MeterPlan| ids.as_ref().is_none_or(|ids| ids.contains(&meter.id));
+        let level = |meter: &MeterPlan| {
+            let level = meter.level(now);
+            MeterLevel {
+                id: meter.id,
+                window_start_ms: level.window_start_ms,
+                window_end_ms: level.window_end_ms,
+                used: level.used.to_string(),
+                reserved: level.reserved.to_string(),
+                refused: level.refused,
+            }
+        };
+        served.plan.meters.iter().filter(is_wanted).map(level).collect()
     }
 
     /// Takes up to `max` finished records, oldest first per worker, each of [`RECORD_BYTES`].
     #[must_use]
     pub fn drain_records(&self, max: usize) -> Vec<u8> {
+        forget_unused(&mut lock(&self.replaced));
         let mut out = Vec::new();
         for ring in lock(&self.rings).iter_mut() {
             let room = max - out.len() / RECORD_BYTES;
@@ -241,6 +283,11 @@ impl Drop for DataPlane {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // What the mutexes here hold is whole at every point where a panic is possible.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Frees the plans that nobody holds any more.
+fn forget_unused(replaced: &mut Vec<Arc<ServedPlan>>) {
+    replaced.retain(|plan| Arc::strong_count(plan) > 1);
 }
 
 fn worker_channel() -> (WorkerHandle, UnboundedReceiver<Message>) {

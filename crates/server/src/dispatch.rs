@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use sluice_limits::{FailureKind, Pass, pick_weighted};
-use sluice_pipeline::{ProviderPlan, TargetPlan};
+use sluice_pipeline::{MAX_TARGETS, ProviderPlan, Short, TargetPlan};
 use sluice_types::ErrorKind;
 
+use crate::admission;
 use crate::answer::Answer;
 use crate::exchange::{Call, Exchange, estimate_prompt};
 use crate::hold::{self, Failure, Held, Source, Verdict};
@@ -26,9 +27,6 @@ use crate::timers::shorter;
 /// Attempts at most per request, over all targets.
 const MAX_ATTEMPTS: u32 = 8;
 
-/// Targets of one model that are considered; a bit each.
-const MAX_TARGETS: usize = 64;
-
 /// Slices of a request sent at once: the head, and the body around what is spliced into it.
 const MAX_SLICES: usize = 9;
 
@@ -42,17 +40,21 @@ struct Failed {
 
 /// Finds a target that answers. Returns with the answer held (see [`hold`]), nothing of it sent yet.
 pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<'_>) -> Result<Held, Ended> {
-    let (mut tried, mut attempts) = (barred(x, call), 0);
+    let mut attempts = 0;
+    let mut tried = Tried { targets: x.rare.barred, full: None };
     let mut last =
         Refusal::new(ErrorKind::UpstreamUnreachable, "No target of this model can be used at the moment.");
-    while let Some(target) = choose(x, call, tried) {
-        tried |= target.bit;
+    let mut next = choose(x, call, &mut tried);
+    if let (None, Some(full)) = (&next, &tried.full) {
+        return Err(admission::refuse(x, full).into());
+    }
+    while let Some(target) = next {
         attempts += 1;
         x.settlement.begin_attempt(target.index);
         let plan = Rc::clone(x.plan);
         let (row, cells) =
             (&plan.plan().targets[target.index as usize], &plan.targets[target.index as usize]);
-        match attempt(x, call, row).await {
+        match attempt(x, call, row, target.credential).await {
             Ok((held, Verdict::Deliver)) => {
                 row.state.cooldown.record_success(x.worker.monotonic_ns(held.inflow.last_read));
                 return Ok(held);
@@ -68,10 +70,15 @@ pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<
                     None => row.state.cooldown.record_success(now_ns),
                 }
                 // An error answer that no other target can better is the client's to see, as it came.
-                if failure.is_none() || attempts == MAX_ATTEMPTS || !any_left(x, call, tried) {
+                if failure.is_none() || attempts == MAX_ATTEMPTS {
+                    return Ok(held);
+                }
+                next = choose(x, call, &mut tried);
+                if next.is_none() {
                     return Ok(held);
                 }
                 held.discard(provider_of(&plan, row));
+                continue;
             }
             Err(None) => {
                 cells.count_attempt(AttemptOutcome::ClientGone);
@@ -90,6 +97,7 @@ pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<
         if attempts == MAX_ATTEMPTS {
             break;
         }
+        next = choose(x, call, &mut tried);
     }
     Err(last.into())
 }
@@ -98,7 +106,34 @@ fn provider_of<'p>(plan: &'p crate::worker::WorkerPlan, target: &TargetPlan) -> 
     &plan.plan().providers[target.provider as usize]
 }
 
+/// Where the request goes next: a target, by its index in the plan, and a credential of its provider.
 struct Choice {
+    index: u32,
+    credential: usize,
+}
+
+/// What is known of the targets of one request.
+struct Tried {
+    /// Those that are not to be tried (again), a bit each.
+    targets: u64,
+    /// The first meter that had no room for a target.
+    full: Option<Short>,
+}
+
+/// The next target with room on its meters. What the one before had is given back first.
+fn choose<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, tried: &mut Tried) -> Option<Choice> {
+    x.settlement.leave_target();
+    while let Some(target) = choose_target(x, call, tried.targets) {
+        tried.targets |= target.bit;
+        match admission::enter_target(x, target.index) {
+            Ok(credential) => return Some(Choice { index: target.index, credential }),
+            Err(short) => _ = tried.full.get_or_insert(short),
+        }
+    }
+    None
+}
+
+struct Candidate {
     index: u32,
     bit: u64,
 }
@@ -106,7 +141,7 @@ struct Choice {
 /// The next target: by weight among those of the first tier that has any left, leaving out what was tried and what is
 /// cooling down. If all that is left is cooling down, one of them is tried all the same: an answer from a doubtful
 /// target beats none.
-fn choose<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, tried: u64) -> Option<Choice> {
+fn choose_target<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, tried: u64) -> Option<Candidate> {
     let now_ns = x.worker.monotonic_ns(x.settlement.latest());
     let targets = &x.plan.plan().targets;
     let mut excluded = tried;
@@ -119,7 +154,7 @@ fn choose<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, tried: u64) -> Option<Choi
     choose_from_tiers(x, call, tried)
 }
 
-fn choose_from_tiers<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, excluded: u64) -> Option<Choice> {
+fn choose_from_tiers<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, excluded: u64) -> Option<Candidate> {
     let targets = &x.plan.plan().targets;
     let mut first_bit = 0;
     for tier in &call.model.tiers {
@@ -130,28 +165,11 @@ fn choose_from_tiers<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, excluded: u64) 
         if let Some(nth) = pick_weighted(weights, excluded >> first_bit, x.worker.random())
             && first_bit + nth < MAX_TARGETS
         {
-            return Some(Choice { index: tier[nth], bit: 1 << (first_bit + nth) });
+            return Some(Candidate { index: tier[nth], bit: 1 << (first_bit + nth) });
         }
         first_bit += tier.len();
     }
     None
-}
-
-/// The targets whose providers the key may not reach.
-fn barred<A>(x: &Exchange<'_, '_, A>, call: Call<'_>) -> u64 {
-    let plan = x.plan.plan();
-    let Some(key) = x.settlement.key().map(|key| plan.keys.get(key)) else { return 0 };
-    if !key.restricts_providers() {
-        return 0;
-    }
-    let targets = call.model.tiers.iter().flatten().take(MAX_TARGETS);
-    let is_barred = |index: &u32| !key.allows_provider(plan.targets[*index as usize].provider);
-    (0..).zip(targets).filter(|(_, index)| is_barred(index)).fold(0, |bits, (nth, _)| bits | 1 << nth)
-}
-
-/// Whether a target is left that was not tried.
-fn any_left<A>(x: &Exchange<'_, '_, A>, call: Call<'_>, tried: u64) -> bool {
-    choose_from_tiers(x, call, tried).is_some()
 }
 
 /// One attempt at one target. `Err(None)` means the client is gone.
@@ -159,14 +177,11 @@ async fn attempt<A: Answer>(
     x: &mut Exchange<'_, '_, A>,
     call: Call<'_>,
     target: &TargetPlan,
+    credential: usize,
 ) -> Result<(Held, Verdict), Option<Failed>> {
     let plan = Rc::clone(x.plan);
     let provider = provider_of(&plan, target);
     let outbound = outbound::prepare(x, call, target, provider).map_err(unsent)?;
-    let weights = provider.credential_weights.iter().copied();
-    // What a provider keeps is seen by the credential that made it only, so it is always the same one.
-    let random = if outbound.call.is_stored() { 0 } else { x.worker.random() };
-    let credential = pick_weighted(weights, 0, random).unwrap_or(0);
     let mut fresh_only = false;
     loop {
         let lease = lease(x, target, fresh_only).await?;

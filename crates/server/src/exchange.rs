@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use sluice_dialects::openai::{MAX_MODEL_BYTES, RequestError};
 use sluice_http1::{RequestHead, ResponseHead};
-use sluice_limits::{LimitKind, Refusal as LimitRefusal};
-use sluice_pipeline::{ModelMatch, ModelPlan, Task, is_form, is_stored, task_of};
+use sluice_pipeline::{BYTES_PER_TOKEN, Demand, ModelMatch, ModelPlan, Task, is_form, is_stored, task_of};
 use sluice_types::{ErrorKind, Route, Usage};
 
+use crate::admission::{Uses, admit, is_text};
 use crate::answer::Answer;
 use crate::buffers::Buffer;
 use crate::call_view::{self, View, asked_model};
@@ -18,9 +18,6 @@ use crate::stored::Stored;
 use crate::timers::Timer;
 use crate::worker::{Worker, WorkerPlan};
 use crate::{count_tokens, dispatch, form, relay, stored};
-
-/// Bytes of JSON per token, for admission and where a provider reports no usage: between prose (4.2) and code (3.2).
-const BYTES_PER_TOKEN: u64 = 4;
 
 /// A request whose head and body are complete.
 pub(crate) struct Request {
@@ -83,6 +80,10 @@ pub(crate) struct Rare {
     pub(crate) retry_after_s: Option<u64>,
     /// What a call about a provider's own asks for.
     pub(crate) stored: Stored,
+    /// The targets of the model that are closed to the request, a bit each.
+    pub(crate) barred: u64,
+    /// What is reserved for the request; looked at only where meters hold for it.
+    pub(crate) demand: Demand,
 }
 
 /// Facts the later stages need of the request.
@@ -105,9 +106,9 @@ pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), End
         find_model(&plan, x.settlement, name)?.model
     };
     x.settlement.set_model(model.id, x.request.body().len());
-    admit(&mut x, &view)?;
-    if task_of(x.route) == Task::Count && !count_tokens::is_counted(&plan, model, x.route, x.settlement.key())
-    {
+    let uses = if task_of(x.route) == Task::Count { Uses::Nothing } else { Uses::Model };
+    admit(&mut x, &view, model, uses)?;
+    if uses == Uses::Nothing && !count_tokens::is_counted(&plan, model, x.route, x.settlement.key()) {
         return Box::pin(count_tokens::estimate(x)).await;
     }
     let call = Call { view: &view, model };
@@ -153,46 +154,9 @@ pub(crate) fn find_model<'p, 'n>(
         })
 }
 
-/// Reserves what the request may use on the key's limits.
-pub(crate) fn admit<A>(x: &mut Exchange<'_, '_, A>, view: &View) -> Result<(), Refusal> {
-    let input = if is_text(x.route) { x.request.body().len() as u64 / BYTES_PER_TOKEN } else { 0 };
-    let input_tokens = u32::try_from(input).unwrap_or(u32::MAX);
-    // Booked in the end only if the provider reports nothing; until it answers, nothing is known to have been used.
-    let Some(key) = x.settlement.key() else { return Ok(()) };
-    let key = x.plan.plan().keys.get(key);
-    let output_tokens = view.max_output_tokens().unwrap_or(0).saturating_mul(view.n());
-    let reserve = u64::from(input_tokens).saturating_add(output_tokens);
-    let now_ns = x.worker.monotonic_ns(x.settlement.latest());
-    match key.state.admit(&key.limits, reserve, now_ns) {
-        Ok(admitted) => {
-            x.settlement.set_admitted(admitted);
-            Ok(())
-        }
-        Err(refusal) => Err(limit_refusal(&refusal)),
-    }
-}
-
-fn limit_refusal(refusal: &LimitRefusal) -> Refusal {
-    let kind = match refusal.which {
-        LimitKind::Requests => ErrorKind::RequestRateLimited,
-        LimitKind::Tokens => ErrorKind::TokenRateLimited,
-        LimitKind::Concurrency => ErrorKind::ConcurrencyLimited,
-    };
-    let answer = Refusal::new(kind, format!("This key cannot send the request now: {refusal}."));
-    match refusal.retry_after_ns {
-        Some(after) => answer.with_retry_after_ns(after),
-        None => answer,
-    }
-}
-
 /// Tokens to book for bytes nobody counted.
 pub(crate) fn estimate_tokens(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX)
-}
-
-/// Whether the body of a request is text, whose tokens can be estimated.
-fn is_text(route: Route) -> bool {
-    !is_form(route) && !is_stored(route)
 }
 
 /// Whether the body of an answer is text, whose tokens can be estimated. Images and sound cost by measures of their own.

@@ -5,6 +5,7 @@
 //! the methods here and never while a request waits.
 
 mod acceptor;
+mod admission;
 mod answer;
 mod buffers;
 mod call_view;
@@ -27,6 +28,7 @@ mod hold;
 mod hold_translated;
 mod hyper_io;
 mod inflow;
+mod meter_refusal;
 mod metrics;
 mod models_api;
 mod models_list;

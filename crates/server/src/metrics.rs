@@ -179,6 +179,16 @@ impl Default for Routes {
     }
 }
 
+/// Finished requests that failed, by kind.
+#[derive(Debug)]
+struct Errors([Counter; ErrorKind::ALL.len()]);
+
+impl Default for Errors {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
 /// All counters of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerCells {
@@ -189,7 +199,7 @@ pub(crate) struct WorkerCells {
     pub(crate) ring_dropped: Counter,
     pub(crate) gateway: Latency,
     routes: Routes,
-    errors: [Counter; ErrorKind::ALL.len()],
+    errors: Errors,
     /// Rows by id. Locked when a plan is adopted and when counters are read, never by a request.
     targets: Mutex<HashMap<TargetIds, Arc<TargetCells>>>,
     pools: Mutex<HashMap<u32, Arc<PoolCells>>>,
@@ -206,7 +216,7 @@ impl WorkerCells {
     }
 
     pub(crate) fn count_error(&self, kind: ErrorKind) {
-        self.errors[kind as usize - 1].add(1);
+        self.errors.0[kind as usize - 1].add(1);
     }
 
     pub(crate) fn target(&self, ids: TargetIds) -> Arc<TargetCells> {
@@ -275,7 +285,7 @@ fn add_worker(
             *total += counter.get();
         }
     }
-    for (row, counter) in stats.errors.iter_mut().zip(&cells.errors) {
+    for (row, counter) in stats.errors.iter_mut().zip(&cells.errors.0) {
         row.count += counter.get();
     }
     let rows = cells.targets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use sluice_types::ErrorKind;
 
+/// The longest that an SDK should wait by itself, in seconds.
+const LONGEST_WAIT_S: u64 = 60;
+
 /// An error answer, ready to be put into the caller's dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -43,13 +46,20 @@ impl Refusal {
         self
     }
 
-    /// Whether the client's SDK should try again. A limit that names no time is one the request will never fit.
+    /// Whether the client's SDK should try again. A limit that names no time is one the request will never fit, and one
+    /// that names a long one would have the SDK wait for as long, or ask in vain.
     pub(crate) fn is_worth_a_retry(&self) -> bool {
         let is_limit = matches!(
             self.kind,
-            ErrorKind::RequestRateLimited | ErrorKind::TokenRateLimited | ErrorKind::ConcurrencyLimited
+            ErrorKind::RequestRateLimited
+                | ErrorKind::TokenRateLimited
+                | ErrorKind::ConcurrencyLimited
+                | ErrorKind::QuotaExceeded
+                | ErrorKind::PaymentRequired
+                | ErrorKind::BudgetExceeded
         );
-        self.kind.retryable_by_client() && (self.retry_after_s.is_some() || !is_limit)
+        let is_soon = self.retry_after_s.is_some_and(|seconds| seconds <= LONGEST_WAIT_S);
+        self.kind.retryable_by_client() && (is_soon || !is_limit)
     }
 }
 

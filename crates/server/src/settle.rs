@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sluice_dialects::wire::Wire;
 use sluice_limits::Admitted;
-use sluice_pipeline::{ProviderPlan, wire_of};
+use sluice_pipeline::{Hold, Outcome, ProviderPlan, settle, wire_of};
 use sluice_types::{ErrorKind, Route, ServiceTier, Usage, UsageRecord, flags};
 
 use crate::metrics::AttemptOutcome;
@@ -35,6 +35,14 @@ pub(crate) struct Settlement<'w> {
     /// Index of the authenticated key; absent where keys are not required and none was sent.
     key: Option<u32>,
     admitted: Option<Admitted>,
+    /// Places on meters: those of key and model first, behind them those of the attempt that is under way.
+    holds: Vec<Hold>,
+    /// How many are held for all attempts.
+    admitted_holds: u32,
+    /// No meter has refused it, so that it counts as a request.
+    is_request: bool,
+    /// The attempt under way has been sent.
+    is_sent: bool,
     /// Index of the target that is answering, and when it was sent the request.
     target: Option<(u32, Instant)>,
     usage: Option<Usage>,
@@ -69,6 +77,10 @@ impl<'w> Settlement<'w> {
             admitted_caller: false,
             key: None,
             admitted: None,
+            holds: Vec::new(),
+            admitted_holds: 0,
+            is_request: true,
+            is_sent: false,
             target: None,
             usage: None,
             estimate: Usage::default(),
@@ -121,6 +133,35 @@ impl<'w> Settlement<'w> {
         self.admitted = Some(admitted);
     }
 
+    /// Where places on meters are kept. The memory is the worker's, and goes from request to request.
+    pub(crate) fn holds(&mut self) -> &mut Vec<Hold> {
+        if self.holds.capacity() == 0 {
+            self.holds = self.worker.take_holds();
+        }
+        &mut self.holds
+    }
+
+    /// What is held so far is held for all attempts.
+    pub(crate) fn all_admitted(&mut self) {
+        self.admitted_holds = saturate(self.holds.len() as u64);
+    }
+
+    /// A meter has no room for the request.
+    pub(crate) fn refused_by_a_meter(&mut self) {
+        self.is_request = false;
+    }
+
+    /// Gives back what is held at a target that gave no answer, or was not even asked.
+    pub(crate) fn leave_target(&mut self) {
+        let kept = self.admitted_holds as usize;
+        if self.holds.len() > kept {
+            let outcome = Outcome { is_request: self.is_sent, ..Outcome::default() };
+            let now_ns = self.worker.monotonic_ns(self.latest);
+            settle(self.plan.plan(), self.holds.drain(kept..), &outcome, now_ns);
+        }
+        self.is_sent = false;
+    }
+
     pub(crate) fn set_model(&mut self, model_id: u32, request_bytes: usize) {
         self.record.model_id = model_id;
         self.record.request_bytes = saturate(request_bytes as u64);
@@ -139,6 +180,7 @@ impl<'w> Settlement<'w> {
     /// The request has been sent to the target.
     pub(crate) fn sent(&mut self, now: Instant) {
         self.latest = now;
+        self.is_sent = true;
         if let Some((_, sent)) = &mut self.target {
             *sent = now;
         }
@@ -265,6 +307,30 @@ impl<'w> Settlement<'w> {
         usage
     }
 
+    /// Puts what was used in place of what was reserved on meters.
+    fn settle_meters(&mut self, usage: &Usage, now: Instant) {
+        if self.holds.capacity() == 0 {
+            return;
+        }
+        let (plan, now_ns) = (self.plan.plan(), self.worker.monotonic_ns(now));
+        let picousd = self.record.cost_picousd.max(0);
+        let at_target = Outcome { usage: *usage, picousd, is_request: self.is_sent };
+        let kept = self.holds.len().min(self.admitted_holds as usize);
+        settle(plan, self.holds.drain(kept..), &at_target, now_ns);
+        let outcome = Outcome { is_request: self.is_request, ..at_target };
+        settle(plan, self.holds.drain(..), &outcome, now_ns);
+        self.worker.give_holds(std::mem::take(&mut self.holds));
+    }
+
+    /// Teaches the target's estimate how long its answers are, each time where meters need it, else now and then: what all
+    /// workers write to is dear.
+    fn learn_output(&self, usage: &Usage) {
+        let Some((target, _)) = self.target.filter(|_| usage.output > 0 && self.answered) else { return };
+        if self.holds.capacity() > 0 || self.record.request_id[15] & 15 == 0 {
+            self.plan.plan().targets[target as usize].state.output.learn(usage.output);
+        }
+    }
+
     /// What the request cost, by the prices it was admitted under: those of the plan it holds, whatever came since. Where
     /// no model was asked of a provider, nothing was spent.
     fn cost(&self, usage: &Usage) -> i64 {
@@ -299,11 +365,14 @@ impl Drop for Settlement<'_> {
             }
         }
         let usage = self.final_usage();
+        self.learn_output(&usage);
         self.settle_limits(&usage, now);
         let cost = self.cost(&usage);
         let record = &mut self.record;
         record.cost_picousd = cost;
         record.service_tier = self.tier as u8;
+        self.settle_meters(&usage, now);
+        let record = &mut self.record;
         record.route = self.route as u8;
         record.error = self.error.map_or(0, |kind| kind as u8);
         record.duration_us = micros(now.saturating_duration_since(self.started));

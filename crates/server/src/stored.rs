@@ -11,9 +11,10 @@ use sluice_http1::{Method, RequestHead};
 use sluice_pipeline::{StoredCall, Upstream, offers, percent_decoded};
 use sluice_types::ErrorKind;
 
+use crate::admission::{Uses, admit};
 use crate::answer::Answer;
 use crate::call_view::{self, View};
-use crate::exchange::{Call, Exchange, Rare, admit};
+use crate::exchange::{Call, Exchange, Rare};
 use crate::refusal::{Ended, Refusal};
 use crate::{dispatch, form, relay};
 
@@ -55,6 +56,11 @@ impl Stored {
     /// Whether a body is sent, even an empty one.
     pub(crate) fn has_body(&self) -> bool {
         self.method == "POST "
+    }
+
+    /// Whether it has models run that it does not name.
+    fn starts_a_batch(&self) -> bool {
+        self.for_all_models && self.has_body()
     }
 }
 
@@ -103,8 +109,10 @@ pub(crate) async fn run<A: Answer>(mut x: Exchange<'_, '_, A>) -> Result<(), End
     let provider = choose(&x)?;
     x.settlement.set_model(0, x.request.body().len());
     let view = View::Native(NativeView { n: 1, ..NativeView::default() });
-    admit(&mut x, &view)?;
-    let call = Call { view: &view, model: &plan.plan().nameless[provider] };
+    let model = &plan.plan().nameless[provider];
+    let uses = if x.rare.stored.starts_a_batch() { Uses::Unknown } else { Uses::Nothing };
+    admit(&mut x, &view, model, uses)?;
+    let call = Call { view: &view, model };
     let held = dispatch::dispatch(&mut x, call).await?;
     relay::relay(&mut x, call, held).await
 }

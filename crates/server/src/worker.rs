@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sluice_pipeline::Plan;
+use sluice_pipeline::{Hold, Plan};
 use sluice_types::{RECORD_BYTES, UsageRecord};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -15,6 +15,10 @@ use crate::metrics::{TargetCells, TargetIds, WorkerCells};
 use crate::pool::{Endpoint, Pool};
 use crate::shared::Shared;
 use crate::timers::Timers;
+
+/// Lists of places on meters that are kept, and the longest of them.
+const MAX_KEPT_HOLDS: usize = 1_024;
+const MAX_KEPT_HOLDS_LEN: usize = 64;
 
 /// How often idle upstream connections are looked over.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -83,6 +87,7 @@ pub(crate) struct Worker {
     random: Cell<u64>,
     id_prefix: u64,
     id_counter: Cell<u64>,
+    holds: RefCell<Vec<Vec<Hold>>>,
 }
 
 impl Worker {
@@ -105,6 +110,7 @@ impl Worker {
             random: Cell::new(random_seed() | 1),
             id_prefix: random_seed(),
             id_counter: Cell::new(0),
+            holds: RefCell::default(),
             cells,
             shared,
         })
@@ -154,6 +160,19 @@ impl Worker {
     pub(crate) fn record(&self, record: &UsageRecord) {
         if self.ring.borrow_mut().push(record.to_bytes()).is_err() {
             self.cells.ring_dropped.add(1);
+        }
+    }
+
+    /// A list for places on meters; it has memory from the first use on.
+    pub(crate) fn take_holds(&self) -> Vec<Hold> {
+        self.holds.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(16))
+    }
+
+    /// Takes back the memory of an empty list.
+    pub(crate) fn give_holds(&self, holds: Vec<Hold>) {
+        let mut kept = self.holds.borrow_mut();
+        if kept.len() < MAX_KEPT_HOLDS && holds.capacity() <= MAX_KEPT_HOLDS_LEN {
+            kept.push(holds);
         }
     }
 

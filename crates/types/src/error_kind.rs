@@ -63,11 +63,21 @@ pub enum ErrorKind {
     ProviderNotFound = 28,
     /// The call is for keys that may use every model, or not for this one.
     NotPermitted = 29,
+    /// A budget of money is used up.
+    QuotaExceeded = 30,
+    /// A budget or limit is used up whose owner wants it told as a payment that is due.
+    PaymentRequired = 31,
+    /// A budget or limit is used up whose owner wants it told as `LiteLLM` does.
+    BudgetExceeded = 32,
+    /// The model has no price, and money is limited.
+    ModelNotPriced = 33,
+    /// A limit must not be exceeded, and nothing says how long the answer can be.
+    MaxTokensRequired = 34,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of the discriminants.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 34] = [
         Self::BadRequestSyntax,
         Self::HeadTooLarge,
         Self::BodyTooLarge,
@@ -97,6 +107,11 @@ impl ErrorKind {
         Self::Untranslatable,
         Self::ProviderNotFound,
         Self::NotPermitted,
+        Self::QuotaExceeded,
+        Self::PaymentRequired,
+        Self::BudgetExceeded,
+        Self::ModelNotPriced,
+        Self::MaxTokensRequired,
     ];
 
     /// HTTP status of the answer.
@@ -126,6 +141,9 @@ impl ErrorKind {
             Self::RequestRateLimited
                 | Self::TokenRateLimited
                 | Self::ConcurrencyLimited
+                | Self::QuotaExceeded
+                | Self::PaymentRequired
+                | Self::BudgetExceeded
                 | Self::Overloaded
                 | Self::RequestTimeout
                 | Self::AuthThrottled
@@ -164,6 +182,11 @@ impl ErrorKind {
             Self::Untranslatable => (400, INVALID, "unsupported_parameter"),
             Self::ProviderNotFound => (404, INVALID, "provider_not_found"),
             Self::NotPermitted => (403, INVALID, "not_permitted"),
+            Self::QuotaExceeded => (429, "insufficient_quota", "insufficient_quota"),
+            Self::PaymentRequired => (402, "insufficient_quota", "insufficient_quota"),
+            Self::BudgetExceeded => (400, "budget_exceeded", "budget_exceeded"),
+            Self::ModelNotPriced => (400, INVALID, "model_not_priced"),
+            Self::MaxTokensRequired => (400, INVALID, "max_tokens_required"),
         }
     }
 }

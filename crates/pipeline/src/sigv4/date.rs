@@ -42,6 +42,14 @@ impl Date {
         format!("{:04}{:02}{:02}", self.year, self.month, self.day_of_month)
     }
 
+    /// `YYYY-MM-DDTHH:MM:SSZ`
+    pub(super) fn rfc3339(&self) -> String {
+        let (hour, minute, second) =
+            (self.second_of_day / 3_600, self.second_of_day / 60 % 60, self.second_of_day % 60);
+        let Self { year, month, day_of_month, .. } = self;
+        format!("{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// `YYYYMMDDTHHMMSSZ`
     pub(super) fn time(&self) -> String {
         let (hour, minute) = (self.second_of_day / 3_600, self.second_of_day / 60 % 60);

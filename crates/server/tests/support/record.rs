@@ -10,7 +10,7 @@ impl Record {
     pub fn get(&self, name: &str) -> u64 {
         let field = FIELDS.iter().find(|field| field.name == name).unwrap();
         let width = match field.kind {
-            FieldKind::U64 => 8,
+            FieldKind::U64 | FieldKind::I64 => 8,
             FieldKind::U32 => 4,
             FieldKind::U16 => 2,
             _ => 1,

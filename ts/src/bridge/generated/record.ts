@@ -118,6 +118,11 @@ export const ERRORS = [
   { id: 27, code: 'unsupported_parameter', status: 400 },
   { id: 28, code: 'provider_not_found', status: 404 },
   { id: 29, code: 'not_permitted', status: 403 },
+  { id: 30, code: 'insufficient_quota', status: 429 },
+  { id: 31, code: 'insufficient_quota', status: 402 },
+  { id: 32, code: 'budget_exceeded', status: 400 },
+  { id: 33, code: 'model_not_priced', status: 400 },
+  { id: 34, code: 'max_tokens_required', status: 400 },
 ] as const;
 
 /** Upper bounds of the latency histograms' buckets, microseconds; one further bucket counts what lies above. */
