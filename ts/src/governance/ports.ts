@@ -6,7 +6,7 @@
  * Times are milliseconds since 1970. Repositories are asynchronous because a store may be a server elsewhere.
  */
 
-import type { EntityKind, KeyScope } from './entity.js';
+import { wordsFor, type Entity, type EntityKind, type EntityRef, type KeyScope } from './entity.js';
 
 /** What a stable id stands for. */
 export type LabelKind =
@@ -117,6 +117,39 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** An entity as stored. */
+export interface EntityRow extends Entity {
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** Null while it exists; removed ones are kept, so that reports know whom they belonged to. */
+  readonly removedAt: number | null;
+}
+
+/** Customers, teams, users and tags of both sources. */
+export interface EntityRepository {
+  /** All of them, removed ones included. */
+  listEntities(): Promise<EntityRow[]>;
+  /**
+   * Stores an entity of source `api`; answers the removed one whose place it takes. Rejects with {@link EntityTaken}
+   * when one of the name exists.
+   */
+  insertEntity(row: EntityRow): Promise<EntityRow | null>;
+  /** Replaces an entity of source `api`; answers the one before, null when there is none. */
+  updateEntity(row: EntityRow): Promise<EntityRow | null>;
+  /** Takes a change back. */
+  restoreEntity(ref: EntityRef, before: EntityRow | null): Promise<void>;
+  /** Makes the stored entities of source `config` exactly these; those no longer among them are removed at `now`. */
+  mirrorConfigEntities(entities: readonly EntityRow[], now: number): Promise<void>;
+}
+
+/** An entity of the name exists already. */
+export class EntityTaken extends Error {
+  constructor(readonly ref: EntityRef) {
+    super(`the ${wordsFor(ref)} exists already`);
+    this.name = 'EntityTaken';
+  }
+}
+
 /** Small facts about this installation that outlive the process, such as the digest of the admin token. */
 export interface FactRepository {
   fact(name: string): Promise<string | null>;
@@ -137,7 +170,7 @@ export const KEYS_CHANGED_FACT = 'keys_changed_at';
 export const KEYS_SERVED_FACT = 'keys_served_at';
 
 /** Everything the store offers to configuration and governance. */
-export interface GovernanceStore extends KeyRepository, LabelRepository, FactRepository {
+export interface GovernanceStore extends KeyRepository, EntityRepository, LabelRepository, FactRepository {
   /**
    * A number that changes when another process has written to the store; polled to notice keys made by the command line
    * or by another gateway.

@@ -7,9 +7,18 @@ import type { Snapshot } from '../bridge/generated/snapshot.js';
 import type { Config } from '../config/config.js';
 import type { Activate, Activation, Refusal } from '../config/manager.js';
 import type { CredentialSource } from '../governance/credential-source.js';
-import type { KeyRepository, LabelRepository, VirtualKeyRow } from '../governance/ports.js';
+import { wordsFor, type Entity, type EntityRef } from '../governance/entity.js';
+import type {
+  EntityRepository,
+  EntityRow,
+  KeyRepository,
+  LabelName,
+  LabelRepository,
+  VirtualKeyRow,
+} from '../governance/ports.js';
+import { entityToJson, scopeToJson } from '../governance/stored-settings.js';
 import { compileSnapshot } from './compile.js';
-import { configKeyRows } from './keys.js';
+import { configKeyRows, liveKeys } from './keys.js';
 import { LabelIds, labelsOf } from './labels.js';
 import { modelViews, providerViews } from './views.js';
 
@@ -24,7 +33,7 @@ export interface FetchedCredentials {
 
 /** What activation works with. */
 export interface ActivationParts {
-  readonly store: KeyRepository & LabelRepository;
+  readonly store: KeyRepository & EntityRepository & LabelRepository;
   /** Hands the snapshot to the data plane; answers why it was refused, or null. */
   readonly apply: (snapshot: Snapshot, config: Config) => Refusal | null;
   /** Base URL of the demo provider, which is started when it is first asked for. */
@@ -37,22 +46,25 @@ export interface ActivationParts {
 
 /** Makes the function that the configuration manager calls. */
 export function activator(parts: ActivationParts): Activate {
+  const labels = new KnownLabels(parts.store);
   return async (config, version): Promise<Activation> => {
     const stored = await parts.store.listKeys();
-    const names = labelsOf(config, { keys: stored });
-    const ids = new LabelIds(names, await parts.store.labelIds(names));
-    const taken = takenNames(config, stored);
-    if (taken.length > 0) return { ok: false, problems: taken };
+    const known = await parts.store.listEntities();
+    const entities = known.filter(({ source, removedAt }) => source === 'api' && removedAt === null);
+    const problems = [...takenNames(config, stored, entities), ...missingOwners(config, stored, entities)];
+    if (problems.length > 0) return { ok: false, problems };
+    const ids = await labels.of(labelsOf(config, { keys: stored, entities }));
 
     const sources = config.providers.flatMap(({ credential }) => (credential === null ? [] : [credential]));
     await parts.credentials.prepare(sources);
     const demoBaseUrl = usesDemo(config) ? parts.demoBaseUrl() : null;
     const fetched = fetchedSecrets(config, parts.credentials);
-    const snapshot = compileSnapshot({ config, keys: stored, ids, version, demoBaseUrl, fetched });
+    const snapshot = compileSnapshot({ config, keys: stored, entities, ids, version, demoBaseUrl, fetched });
     const refusal = parts.apply(snapshot, config);
     if (refusal !== null) return { ok: false, problems: [refusal] };
     parts.credentials.retain(sources);
 
+    await mirrorEntities(parts, config.entities, known);
     await mirrorKeys(parts, configKeyRows(config, ids, parts.now()), stored);
     return { ok: true, providers: providerViews(config, ids), models: modelViews(config, ids) };
   };
@@ -71,7 +83,73 @@ function fetchedSecrets(config: Config, credentials: FetchedCredentials): Readon
   return new Map(secrets.flatMap(({ name, secret }) => (secret === null ? [] : [[name, secret]])));
 }
 
-function takenNames(config: Config, stored: readonly VirtualKeyRow[]): Refusal[] {
+/** Ids last for good, so each is asked for once: thousands of keys have thousands of meters. */
+class KnownLabels {
+  private readonly ids = new Map<string, number>();
+
+  constructor(private readonly store: LabelRepository) {}
+
+  async of(names: readonly LabelName[]): Promise<LabelIds> {
+    const entryOf = ({ kind, name }: LabelName): string => `${kind} ${name}`;
+    const fresh = names.filter((name) => !this.ids.has(entryOf(name)));
+    const given = fresh.length === 0 ? [] : await this.store.labelIds(fresh);
+    for (const [at, name] of fresh.entries()) this.ids.set(entryOf(name), given[at] ?? 0);
+    return new LabelIds(
+      names,
+      names.map((name) => this.ids.get(entryOf(name)) ?? 0),
+    );
+  }
+}
+
+function takenNames(
+  config: Config,
+  stored: readonly VirtualKeyRow[],
+  entities: readonly Entity[],
+): Refusal[] {
+  return [...takenKeyNames(config, stored), ...takenEntityNames(config, entities)];
+}
+
+function takenEntityNames(config: Config, entities: readonly Entity[]): Refusal[] {
+  const taken = new Set(entities.map(wordsFor));
+  return config.entities.flatMap(({ kind, name }): Refusal[] => {
+    if (!taken.has(wordsFor({ kind, name }))) return [];
+    const message = `found the ${wordsFor({ kind, name })}, which the admin API has made as well; remove one of them`;
+    return [{ path: [`${kind}s`, name], code: 'duplicate_name', message }];
+  });
+}
+
+/** Most problems of one kind that are told. */
+const MAX_MISSING = 10;
+
+/** What the store has belongs to nothing that does not exist: the file cannot take its owner away. */
+function missingOwners(
+  config: Config,
+  stored: readonly VirtualKeyRow[],
+  entities: readonly Entity[],
+): Refusal[] {
+  const known = new Set([...config.entities, ...entities].map(wordsFor));
+  const links = [
+    ...entities.map((entity) => ({ words: wordsFor(entity), to: [entity.parent] })),
+    ...liveKeys(stored).map((key) => ({
+      words: wordsFor({ kind: 'key', name: key.name }),
+      to: linksOf(key),
+    })),
+  ];
+  const missing = links.flatMap(({ words, to }) =>
+    to.flatMap((ref): Refusal[] => {
+      if (ref === null || known.has(wordsFor(ref))) return [];
+      const message = `found no ${wordsFor(ref)}, which the ${words} made by the admin API belongs to`;
+      return [{ path: [], code: 'unknown_entity', message }];
+    }),
+  );
+  return missing.slice(0, MAX_MISSING);
+}
+
+function linksOf({ owner, tags }: VirtualKeyRow): (EntityRef | null)[] {
+  return [owner, ...tags.map((name) => ({ kind: 'tag' as const, name }))];
+}
+
+function takenKeyNames(config: Config, stored: readonly VirtualKeyRow[]): Refusal[] {
   const live = stored.filter(({ source, revokedAt }) => source === 'api' && revokedAt === null);
   const names = new Set(live.map(({ name }) => name));
   return config.keys.flatMap(({ name }, at): Refusal[] => {
@@ -79,6 +157,28 @@ function takenNames(config: Config, stored: readonly VirtualKeyRow[]): Refusal[]
     const message = `found the name ${JSON.stringify(name)}, which a key made by the admin API or "sluice keys" has`;
     return [{ path: ['keys', at, 'name'], code: 'duplicate_name', message }];
   });
+}
+
+/** The store is written only when the entities of the file differ from those it has. */
+async function mirrorEntities(
+  parts: ActivationParts,
+  declared: readonly Entity[],
+  stored: readonly EntityRow[],
+): Promise<void> {
+  const mirrored = stored.filter(({ source, removedAt }) => source === 'config' && removedAt === null);
+  if (entityFingerprint(mirrored) === entityFingerprint(declared)) return;
+  const now = parts.now();
+  const rows = declared.map((entity) => ({ ...entity, createdAt: now, updatedAt: now, removedAt: null }));
+  try {
+    await parts.store.mirrorConfigEntities(rows, now);
+  } catch (error) {
+    parts.onMirrorError(error);
+  }
+}
+
+function entityFingerprint(entities: readonly Entity[]): string {
+  const parts = entities.map((entity) => [wordsFor(entity), entity.parent, entityToJson(entity)]);
+  return JSON.stringify(parts.toSorted(([a], [b]) => String(a).localeCompare(String(b))));
 }
 
 /** The store is written only when the keys of the file differ from those it has. */
@@ -97,10 +197,21 @@ async function mirrorKeys(
 }
 
 function fingerprint(keys: readonly VirtualKeyRow[]): string {
-  const parts = keys.map(({ id, name, digests, models, limits, hint }) => {
+  const parts = keys.map(({ id, name, digests, models, limits, hint, ...scope }) => {
     const { requestsPerMinute, tokensPerMinute, concurrency } = limits;
     const accepted = digests.map(({ sha256, expiresAt }) => [sha256, expiresAt]);
-    return [id, name, accepted, models, requestsPerMinute, tokensPerMinute, concurrency, hint];
+    return [
+      id,
+      name,
+      accepted,
+      models,
+      requestsPerMinute,
+      tokensPerMinute,
+      concurrency,
+      hint,
+      scope.owner,
+      scopeToJson(scope),
+    ];
   });
   return JSON.stringify(parts.toSorted(([a], [b]) => Number(a) - Number(b)));
 }

@@ -1,7 +1,7 @@
 /** Virtual keys. Digests live in a table of their own: a key has two while a rotation overlaps. */
 import { randomBytes } from 'node:crypto';
 import type { Kysely, Selectable, Transaction } from 'kysely';
-import { OPEN_SCOPE } from '../governance/entity.js';
+import type { OwnerKind } from '../governance/entity.js';
 import {
   type KeyDigest,
   type KeyLimits,
@@ -12,6 +12,7 @@ import {
   type VirtualKeyChange,
   type VirtualKeyRow,
 } from '../governance/ports.js';
+import { scopeFromJson, scopeToJson } from '../governance/stored-settings.js';
 import type { Database } from './database.js';
 import type { Schema, VirtualKeyTable } from './schema.js';
 
@@ -152,6 +153,9 @@ function columns(row: VirtualKeyRow): Required<Columns> {
     hint: row.hint,
     created_at: row.createdAt,
     revoked_at: row.revokedAt,
+    owner_kind: row.owner?.kind ?? null,
+    owner_name: row.owner?.name ?? null,
+    scope: scopeToJson(row),
   };
 }
 
@@ -179,8 +183,13 @@ function virtualKey(key: Key): VirtualKeyRow & { digests: KeyDigest[] } {
     hint: key.hint,
     createdAt: key.created_at,
     revokedAt: key.revoked_at,
-    ...OPEN_SCOPE,
+    owner: ownerOf(key),
+    ...scopeFromJson(key.scope),
   };
+}
+
+function ownerOf({ owner_kind: kind, owner_name: name }: Key): VirtualKeyRow['owner'] {
+  return kind === null || name === null ? null : { kind: kind as OwnerKind, name };
 }
 
 function limits(key: Key): KeyLimits {

@@ -4,6 +4,7 @@
  */
 import { accessTables } from './access-tables.js';
 import type { Ddl } from './ddl.js';
+import { entityTables } from './entity-tables.js';
 
 const governance = (ddl: Ddl): string =>
   [
@@ -162,6 +163,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: 'costs', sql: costs },
   { name: 'sizes of segments', sql: segmentSizes },
   { name: 'access management', sql: accessTables },
+  { name: 'customers, teams, users and tags', sql: entityTables },
 ];
 
 /** The database cannot be used by this version of the program. */

@@ -1,4 +1,5 @@
 /** The tables of the store, as Kysely sees them. The SQL that creates them is in `migrations.ts`. */
+import type { EntityTable } from './entity-tables.js';
 import type { Generated } from 'kysely';
 import type {
   AdminAnswerTable,
@@ -28,6 +29,10 @@ export interface VirtualKeyTable {
   hint: string;
   created_at: number;
   revoked_at: number | null;
+  owner_kind: string | null;
+  owner_name: string | null;
+  /** JSON: tags, allow lists, networks, budgets, rate limits, metadata. */
+  scope: string;
 }
 
 /** Accepted secrets of virtual keys, newest first by `position`. */
@@ -113,6 +118,7 @@ export interface Schema {
   label: LabelTable;
   virtual_key: VirtualKeyTable;
   virtual_key_digest: VirtualKeyDigestTable;
+  entity: EntityTable;
   fact: FactTable;
   usage_boot: UsageBootTable;
   usage_segment: UsageSegmentTable;

@@ -1,5 +1,7 @@
 /** The store as one object: what governance, configuration, usage and the admin API ask of it. */
+import type { EntityRef } from '../governance/entity.js';
 import type {
+  EntityRow,
   GovernanceStore,
   Label,
   LabelName,
@@ -18,6 +20,7 @@ import { AccessStore } from './access.js';
 import { AnswerStore } from './answers.js';
 import { AuditStore } from './audit.js';
 import type { Database } from './database.js';
+import { EntityStore } from './entities.js';
 import { KeyStore } from './keys.js';
 import { FactStore, LabelStore } from './labels.js';
 import { ProviderKeyStore } from './provider-keys.js';
@@ -40,11 +43,13 @@ export class Store implements GovernanceStore {
   readonly providerKeys: ProviderKeyRepository;
   /** Answers of the admin API that may be asked for again. */
   readonly answers: AnswerRepository;
+  private readonly entities: EntityStore;
   private readonly keys: KeyStore;
   private readonly labels: LabelStore;
   private readonly facts: FactStore;
 
   constructor(private readonly database: Database) {
+    this.entities = new EntityStore(database);
     this.keys = new KeyStore(database);
     this.labels = new LabelStore(database);
     this.facts = new FactStore(database);
@@ -86,6 +91,26 @@ export class Store implements GovernanceStore {
 
   mirrorConfigKeys(keys: readonly VirtualKeyRow[], now: number): Promise<void> {
     return this.keys.mirrorConfigKeys(keys, now);
+  }
+
+  listEntities(): Promise<EntityRow[]> {
+    return this.entities.listEntities();
+  }
+
+  insertEntity(row: EntityRow): Promise<EntityRow | null> {
+    return this.entities.insertEntity(row);
+  }
+
+  updateEntity(row: EntityRow): Promise<EntityRow | null> {
+    return this.entities.updateEntity(row);
+  }
+
+  restoreEntity(ref: EntityRef, before: EntityRow | null): Promise<void> {
+    return this.entities.restoreEntity(ref, before);
+  }
+
+  mirrorConfigEntities(entities: readonly EntityRow[], now: number): Promise<void> {
+    return this.entities.mirrorConfigEntities(entities, now);
   }
 
   fact(name: string): Promise<string | null> {

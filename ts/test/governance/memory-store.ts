@@ -1,7 +1,11 @@
 /** A store in memory, with what governance and configuration ask of one. */
 
+import { wordsFor, type EntityRef } from '../../src/governance/entity.js';
 import {
+  EntityTaken,
   NameTaken,
+  type EntityRepository,
+  type EntityRow,
   type FactRepository,
   type KeyRepository,
   type Label,
@@ -12,9 +16,10 @@ import {
   type VirtualKeyRow,
 } from '../../src/governance/ports.js';
 
-export class MemoryStore implements KeyRepository, LabelRepository, FactRepository {
+export class MemoryStore implements KeyRepository, EntityRepository, LabelRepository, FactRepository {
   readonly keys = new Map<number, VirtualKeyRow>();
   readonly facts = new Map<string, string>();
+  readonly entities = new Map<string, EntityRow>();
   readonly labels: Label[] = [];
   /** How often the keys of the file were written. */
   mirrored = 0;
@@ -58,6 +63,36 @@ export class MemoryStore implements KeyRepository, LabelRepository, FactReposito
       if (key.source === 'config') this.keys.set(id, { ...key, revokedAt: now });
     }
     for (const key of keys) this.keys.set(key.id, key);
+    return Promise.resolve();
+  }
+
+  listEntities(): Promise<EntityRow[]> {
+    return Promise.resolve([...this.entities.values()]);
+  }
+
+  insertEntity(row: EntityRow): Promise<EntityRow | null> {
+    const before = this.entities.get(wordsFor(row)) ?? null;
+    if (before?.removedAt === null) return Promise.reject(new EntityTaken(row));
+    this.entities.set(wordsFor(row), row);
+    return Promise.resolve(before);
+  }
+
+  updateEntity(row: EntityRow): Promise<EntityRow | null> {
+    const before = this.entities.get(wordsFor(row)) ?? null;
+    if (before !== null) this.entities.set(wordsFor(row), row);
+    return Promise.resolve(before);
+  }
+
+  restoreEntity(ref: EntityRef, before: EntityRow | null): Promise<void> {
+    if (before === null) this.entities.delete(wordsFor(ref));
+    else this.entities.set(wordsFor(ref), before);
+    return Promise.resolve();
+  }
+
+  mirrorConfigEntities(entities: readonly EntityRow[], now: number): Promise<void> {
+    for (const [words, entity] of this.entities)
+      if (entity.source === 'config') this.entities.set(words, { ...entity, removedAt: now });
+    for (const entity of entities) this.entities.set(wordsFor(entity), entity);
     return Promise.resolve();
   }
 
