@@ -253,6 +253,8 @@ fn bad_specifications_are_named() {
         assert!(error.contains(expected), "{error}");
     }
     assert!(MeterState::new(&spec(MAX_LIMIT, calendar(CalendarUnit::Year, "europe/berlin"))).is_ok());
+    let unused = MeterSpec { measure: Measure::Concurrency, ..spec(1, fixed(0)) };
+    assert!(MeterState::new(&unused).is_ok(), "a window that is not looked at");
 }
 
 #[test]

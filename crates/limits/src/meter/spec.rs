@@ -113,10 +113,12 @@ impl fmt::Display for SpecError {
 impl std::error::Error for SpecError {}
 
 impl MeterSpec {
-    /// Checks everything but the name of the time zone, which [`Calendar::new`] looks up.
+    /// # Errors
+    /// What cannot be: of the window only where one is looked at.
     pub(super) fn check(&self) -> Result<(), SpecError> {
         check_limit(self.limit)?;
         match self.window {
+            _ if self.measure == Measure::Concurrency => Ok(()),
             WindowSpec::Rate { period_ms } => within(period_ms, 1, MAX_PERIOD_NS / 1_000_000),
             WindowSpec::Sliding { period_ms } => within(period_ms, SECOND_MS, MAX_WINDOW_MS),
             WindowSpec::Fixed { period_ms, anchor_ms } => {
