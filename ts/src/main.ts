@@ -32,7 +32,7 @@ import { startOptions } from './snapshot/compile.js';
 import { configPathOf } from './snapshot/refusal.js';
 import { openStore, type Store } from './store/index.js';
 import { createLogger, Metrics } from './telemetry/index.js';
-import { UsageRecorder } from './usage/index.js';
+import { ReportRetention, UsageRecorder } from './usage/index.js';
 
 /** How often the store is asked whether another process has changed it: the time `sluice keys` takes to be noticed. */
 const STORE_POLL_MS = 250;
@@ -125,6 +125,8 @@ async function assemble(
   const dataPlane = plane.running();
   const recorder = await startRecorder(config, { store, source: dataPlane, logger });
   undo.push(() => recorder.stop());
+  const retention = startRetention(config, store, logger);
+  undo.push(() => retention?.stop());
   const parts = { version: options.version, logger, store, manager, dataPlane, recorder };
   const app = await buildAdmin(parts, tokens.digests);
   undo.push(() => closeAdmin(app));
@@ -144,6 +146,7 @@ async function assemble(
     drain: async () => {
       stopWatching();
       credentials.stop();
+      await retention?.stop();
       const result = await drainPlane(dataPlane, manager.config);
       await closeAdmin(app);
       plane.stop();
@@ -274,6 +277,19 @@ async function startRecorder(
   return recorder;
 }
 
+/** The sums behind the reports are kept for good unless the file says otherwise. */
+function startRetention(config: Config, { usage }: Store, logger: Logger): ReportRetention | null {
+  if (config.usageReportDays === null) return null;
+  const retention = new ReportRetention({
+    ledger: usage,
+    keepMs: config.usageReportDays * MS_PER_DAY,
+    now: Date.now,
+    onError: (err) => logger.error({ err }, 'old sums of usage could not be deleted; it will be tried again'),
+  });
+  retention.start();
+  return retention;
+}
+
 interface AdminParts {
   readonly version: string;
   readonly logger: Logger;
@@ -326,14 +342,19 @@ function watchForChanges(manager: ConfigManager, store: Store, logger: Logger): 
 
 function pollStore(manager: ConfigManager, store: Store, logger: Logger): () => void {
   let known: number | null = null;
+  let isAway = false;
   let timer: NodeJS.Timeout | null = null;
   const look = async (): Promise<void> => {
     try {
       const counter = await store.changeCounter();
       if (known !== null && counter !== known) await takeOverKeys(manager, store, logger);
       known = counter;
+      if (isAway) logger.info({ event: 'store' }, 'the store can be asked for changes again');
+      isAway = false;
     } catch (error) {
-      logger.error({ err: error }, 'the store could not be asked for changes');
+      if (!isAway)
+        logger.error({ err: error }, 'the store cannot be asked for changes; it will be tried again');
+      isAway = true;
     }
     if (timer !== null) timer = schedule();
   };

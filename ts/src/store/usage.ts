@@ -15,7 +15,7 @@ import type {
 import { widened } from '../usage/record.js';
 import type { RollupTable } from '../usage/rollup-table.js';
 import { type Database, MAX_SEGMENT_SPAN_MS } from './database.js';
-import { reportQuery, type ReportRow, reportRow } from './report.js';
+import { MINUTES_PER_HOUR, reportQuery, type ReportRow, reportRow } from './report.js';
 import type { Schema } from './schema.js';
 
 /** The ledger in the store. */
@@ -115,7 +115,29 @@ export class StoredUsage implements UsageLedger {
       return old.length;
     });
   }
+
+  async deleteRollups(beforeMinute: number): Promise<boolean> {
+    const fine = await this.deleteOldest('usage_rollup', 1, beforeMinute);
+    const coarse = await this.deleteOldest('usage_rollup_hour', MINUTES_PER_HOUR, beforeMinute);
+    return fine || coarse;
+  }
+
+  private async deleteOldest(
+    table: 'usage_rollup' | 'usage_rollup_hour',
+    intervalMinutes: number,
+    beforeMinute: number,
+  ): Promise<boolean> {
+    const first = this.db.selectFrom(table).select('minute').orderBy('minute').limit(1);
+    const oldest = (await first.executeTakeFirst())?.minute;
+    if (oldest === undefined || oldest >= beforeMinute) return false;
+    const end = Math.min(beforeMinute, oldest + INTERVALS_PER_DELETION * intervalMinutes);
+    await this.db.deleteFrom(table).where('minute', '<', end).execute();
+    return end < beforeMinute;
+  }
 }
+
+/** Minutes of the fine sums deleted at a time, and of the coarse ones likewise so many hours. */
+const INTERVALS_PER_DELETION = 10;
 
 /** As the size of a run's segments is counted. */
 const segmentBytes = sql<number>`length(records) + coalesce(length(costs), 0)`;

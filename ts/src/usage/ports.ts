@@ -94,4 +94,6 @@ export interface UsageLedger {
   usedBytes(): Promise<number>;
   /** Deletes up to `limit` rolled-up segments, oldest first, whose records all finished before the time; tells how many. */
   deleteSegments(beforeMs: number, limit: number): Promise<number>;
+  /** Deletes some of the oldest sums from before a full hour, in minutes since 1970; tells whether there may be more. */
+  deleteRollups(beforeMinute: number): Promise<boolean>;
 }

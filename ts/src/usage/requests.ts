@@ -5,6 +5,7 @@
  * filtered page therefore reads a bounded number of records and may come back short, or empty, with a cursor that goes
  * on where it stopped.
  */
+import { setImmediate } from 'node:timers/promises';
 import { RECORD_FIELDS, UNPRICED } from '../bridge/generated/record.js';
 import type { SegmentPlace, StoredSegment, UsageLedger } from './ports.js';
 import { decodeRecord, finishedAtMs, RECORD_WORDS, recordWords, type UsageRecord } from './record.js';
@@ -26,7 +27,7 @@ export interface RequestCursor extends SegmentPlace {
 }
 
 /** Which requests. Each filter that is present must hold. */
-export interface RequestQuery {
+export interface RequestFilter {
   /** Finished at or after, milliseconds since 1970. */
   readonly fromMs: number;
   /** Finished before, milliseconds since 1970. */
@@ -38,6 +39,10 @@ export interface RequestQuery {
   readonly providerIds?: readonly number[];
   readonly status?: number;
   readonly route?: number;
+}
+
+/** Which page of them. */
+export interface RequestQuery extends RequestFilter {
   readonly limit: number;
   readonly cursor?: RequestCursor;
 }
@@ -77,6 +82,36 @@ export async function listRequests(ledger: UsageLedger, query: RequestQuery): Pr
   return { requests, next: at };
 }
 
+/** Segments that an export holds at a time (5 MB). */
+const SEGMENTS_PER_EXPORT_QUERY = 3;
+
+/** Records that an export works on before others get their turn. */
+const RECORDS_PER_TURN = 500;
+
+/** Every request that satisfies the filters, newest first, in batches; each stored segment is read once. */
+export async function* everyRequest(
+  ledger: UsageLedger,
+  query: RequestFilter,
+): AsyncGenerator<RecordedRequest[]> {
+  const { fromMs, toMs } = query;
+  let at: SegmentPlace | null = null;
+  for (;;) {
+    const range = { fromMs, toMs, limit: SEGMENTS_PER_EXPORT_QUERY };
+    const segments: StoredSegment[] = await ledger.querySegments({ ...range, ...(at && { at }) });
+    for (const segment of segments) {
+      if (segment.id === at?.id) continue;
+      const found = matching(segment, query);
+      for (let from = 0; from < found.length; from += RECORDS_PER_TURN) {
+        yield found.slice(from, from + RECORDS_PER_TURN).map((index) => recorded(segment, index));
+        await setImmediate();
+      }
+    }
+    const last: StoredSegment | undefined = segments.at(-1);
+    if (last === undefined || segments.length < SEGMENTS_PER_EXPORT_QUERY) return;
+    at = { firstMs: last.firstMs, id: last.id };
+  }
+}
+
 function recorded({ records, priceVersion }: StoredSegment, index: number): RecordedRequest {
   const record = decodeRecord(records, index);
   const { costPicousd } = record;
@@ -110,7 +145,7 @@ function place(segment: StoredSegment, skip: number): RequestCursor {
 }
 
 /** Which records of a segment satisfy the query, latest finish first. */
-function matching(segment: StoredSegment, query: RequestQuery): number[] {
+function matching(segment: StoredSegment, query: RequestFilter): number[] {
   const words = recordWords(segment.records);
   const found: { index: number; finished: number }[] = [];
   for (let index = 0; index < segment.count; index += 1) {
@@ -123,7 +158,7 @@ function matching(segment: StoredSegment, query: RequestQuery): number[] {
 }
 
 /** Every filter but the time. */
-function matches(words: Uint32Array, at: number, query: RequestQuery): boolean {
+function matches(words: Uint32Array, at: number, query: RequestFilter): boolean {
   const { keyId, modelIds, providerIds, status, route } = query;
   const statusAndRoute = words[at + STATUS_AND_ROUTE]!;
   return (

@@ -209,6 +209,7 @@ describeEach((engine) => {
         querySegments: guard(usage.querySegments),
         usedBytes: guard(usage.usedBytes),
         deleteSegments: guard(usage.deleteSegments),
+        deleteRollups: guard(usage.deleteRollups),
       };
       return ledger;
     }

@@ -1,5 +1,5 @@
 /** `/usage`: reports from the rollups, and the list of single requests. */
-import { type Static, Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
 import { ROUTES } from '../../bridge/generated/record.js';
 import { formatUsd } from '../../prices/index.js';
 import { MAX_NAME_CHARACTERS } from '../../governance/name-pattern.js';
@@ -7,6 +7,7 @@ import {
   decodeCursor,
   type Dimension,
   encodeCursor,
+  everyRequest,
   listRequests,
   ROLLUP_SUMS,
   type RollupRow,
@@ -14,6 +15,7 @@ import {
   STATUS_CLASSES,
 } from '../../usage/index.js';
 import type { AdminApp } from '../app.js';
+import { CsvTable, FORMAT, refuseLongTable, sendCsv, wantsCsv } from '../csv.js';
 import { AdminError } from '../errors.js';
 import { Names } from '../names.js';
 import type { AdminDependencies } from '../ports.js';
@@ -29,6 +31,10 @@ const MAX_OFFSET = 100_000;
 const MAX_REQUESTS = 500;
 const DEFAULT_REQUESTS = 100;
 const MAX_CURSOR_CHARACTERS = 128;
+/** Rows of a report as CSV; they are all summed before the first is sent. */
+const MAX_CSV_ROWS = 50_000;
+/** Requests in one CSV; one with more breaks off. */
+const MAX_CSV_REQUESTS = 1_000_000;
 
 /** What a report can be grouped by, and the stored column. */
 const GROUPS = {
@@ -75,6 +81,7 @@ const ReportQuery = record({
   ),
   limit: Type.Integer({ minimum: 1, maximum: MAX_ROWS, default: DEFAULT_ROWS }),
   offset: Type.Integer({ minimum: 0, maximum: MAX_OFFSET, default: 0 }),
+  format: Type.Optional(FORMAT),
 });
 
 const counts = Object.fromEntries(
@@ -139,6 +146,7 @@ const RequestsQuery = record({
       description: '`next_cursor` of the page before, with the same filters.',
     }),
   ),
+  format: Type.Optional(FORMAT),
 });
 
 const RequestList = record({
@@ -165,10 +173,14 @@ export function usageRoutes(app: AdminApp, deps: AdminDependencies): void {
         summary: 'Usage, summed by group and interval',
         tags: ['usage'],
         querystring: ReportQuery,
-        response: { 200: Report, ...refusals('invalid_request') },
+        response: { 200: jsonOrCsv(Report), ...refusals('invalid_request') },
       },
     },
-    async ({ query }) => report(deps, query),
+    async (request, reply) => {
+      const { query } = request;
+      if (!wantsCsv(request, query.format)) return report(deps, query);
+      return sendCsv(reply, 'usage', await reportLines(deps, query));
+    },
   );
 
   app.get(
@@ -180,37 +192,81 @@ export function usageRoutes(app: AdminApp, deps: AdminDependencies): void {
         summary: 'Single requests, newest first, for as long as their detail is kept',
         tags: ['usage'],
         querystring: RequestsQuery,
-        response: { 200: RequestList, ...refusals('invalid_request') },
+        response: { 200: jsonOrCsv(RequestList), ...refusals('invalid_request') },
       },
     },
-    async ({ query }) => requests(deps, query),
+    async (request, reply) => {
+      const { query } = request;
+      if (!wantsCsv(request, query.format)) return requests(deps, query);
+      return sendCsv(reply, 'requests', await requestLines(deps, query));
+    },
   );
 }
 
+/** A success in either form. */
+function jsonOrCsv(schema: TSchema) {
+  return {
+    description: 'As JSON, or with `format=csv` as CSV.',
+    content: { 'application/json': { schema }, 'text/csv': { schema: Type.String() } },
+  };
+}
+
 async function report(deps: AdminDependencies, query: Static<typeof ReportQuery>) {
+  const {
+    fromMinute,
+    toMinute,
+    rows: found,
+    names,
+  } = await summed(deps, query, query.limit + 1, query.offset);
+  const rows = found.slice(0, query.limit).map((row) => rowView(row, names));
+  const next = query.offset + rows.length;
+  const more = found.length > rows.length && next <= MAX_OFFSET;
+  const [from, to] = [fromMinute, toMinute].map((minute) => toTimestamp(minute * MS_PER_MINUTE)) as [
+    string,
+    string,
+  ];
+  return { from, to, rows, next_offset: more ? next : null };
+}
+
+async function reportLines(
+  deps: AdminDependencies,
+  query: Static<typeof ReportQuery>,
+): Promise<Iterable<string>> {
+  const { rows, names } = await summed(deps, query, MAX_CSV_ROWS + 1, 0);
+  refuseLongTable(rows.length, MAX_CSV_ROWS);
+  const start = query.interval === undefined ? [] : ['start'];
+  const table = new CsvTable([...start, ...groupsOf(query), ...ROLLUP_SUMS, 'cost_usd']);
+  return (function* () {
+    yield table.header();
+    for (const row of rows) yield table.row(rowView(row, names));
+  })();
+}
+
+function groupsOf(query: Static<typeof ReportQuery>): Group[] {
+  return [...new Set(query.group_by?.split(',') ?? [])] as Group[];
+}
+
+async function summed(
+  deps: AdminDependencies,
+  query: Static<typeof ReportQuery>,
+  limit: number,
+  offset: number,
+) {
   const { fromMs, toMs } = rangeOf(query, deps.now());
   const fromMinute = Math.floor(fromMs / MS_PER_MINUTE);
   const toMinute = Math.ceil(toMs / MS_PER_MINUTE);
-  const groups = [...new Set(query.group_by?.split(',') ?? [])] as Group[];
   await deps.usage.flush();
   const names = await Names.read(deps);
   const rows = await deps.usage.ledger.queryRollups({
     fromMinute,
     toMinute,
-    groupBy: groups.map((group) => GROUPS[group]),
+    groupBy: groupsOf(query).map((group) => GROUPS[group]),
     ...(query.interval && { interval: query.interval }),
     filter: rollupFilter(query, names),
-    limit: query.limit + 1,
-    offset: query.offset,
+    limit,
+    offset,
   });
-  const page = rows.slice(0, query.limit).map((row) => rowView(row, names));
-  const next = query.offset + page.length;
-  const more = rows.length > page.length && next <= MAX_OFFSET;
-  const [from, to] = [fromMinute, toMinute].map((minute) => toTimestamp(minute * MS_PER_MINUTE)) as [
-    string,
-    string,
-  ];
-  return { from, to, rows: page, next_offset: more ? next : null };
+  return { fromMinute, toMinute, rows, names };
 }
 
 async function requests(deps: AdminDependencies, query: Static<typeof RequestsQuery>) {
@@ -219,20 +275,45 @@ async function requests(deps: AdminDependencies, query: Static<typeof RequestsQu
   if (query.cursor !== undefined && !cursor) {
     throw new AdminError('invalid_request', 'is not a next_cursor of this API', 'querystring.cursor');
   }
-  const { key_id: keyId, provider, route, status } = query;
   const page = await listRequests(deps.usage.ledger, {
-    ...rangeOf(query, deps.now()),
+    ...requestFilter(deps, query, names),
     limit: query.limit,
     ...(cursor && { cursor }),
-    ...(keyId !== undefined && { keyId }),
-    ...(query.model !== undefined && { modelIds: names.idsOf('model', query.model) }),
-    ...(provider !== undefined && { providerIds: names.idsOf('provider', provider) }),
-    ...(status !== undefined && { status }),
-    ...(route !== undefined && { route: routeId(route) }),
   });
   return {
     requests: page.requests.map((one) => requestView(one, names)),
     next_cursor: page.next && encodeCursor(page.next),
+  };
+}
+
+/** The first batch is read before anything is sent, so that a store that is away is an answer of its own. */
+async function requestLines(
+  deps: AdminDependencies,
+  query: Static<typeof RequestsQuery>,
+): Promise<AsyncIterable<string>> {
+  const names = await Names.read(deps);
+  const batches = everyRequest(deps.usage.ledger, requestFilter(deps, query, names));
+  let next = await batches.next();
+  const table = new CsvTable(Object.keys(UsageRequest.schema.properties));
+  return (async function* () {
+    yield table.header();
+    for (let count = 0; next.done !== true; next = await batches.next()) {
+      count += next.value.length;
+      if (count > MAX_CSV_REQUESTS) throw new RangeError(`a CSV of more than ${MAX_CSV_REQUESTS} requests`);
+      yield next.value.map((one) => table.row(requestView(one, names))).join('');
+    }
+  })();
+}
+
+function requestFilter(deps: AdminDependencies, query: Static<typeof RequestsQuery>, names: Names) {
+  const { key_id: keyId, model, provider, route, status } = query;
+  return {
+    ...rangeOf(query, deps.now()),
+    ...(keyId !== undefined && { keyId }),
+    ...(model !== undefined && { modelIds: names.idsOf('model', model) }),
+    ...(provider !== undefined && { providerIds: names.idsOf('provider', provider) }),
+    ...(status !== undefined && { status }),
+    ...(route !== undefined && { route: routeId(route) }),
   };
 }
 
