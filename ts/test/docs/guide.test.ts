@@ -29,3 +29,12 @@ it.each(examples)('the example %# is a configuration without problems', (text) =
   expect(problems).toEqual([]);
   expect(config?.models.map(({ name }) => name)).toEqual(['fast', 'smart', 'openai/*']);
 });
+
+it('the example of a store is a configuration without problems', () => {
+  const page = readFileSync(new URL('../../../docs/guide/store.md', import.meta.url), 'utf8');
+  const text = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+  const url = /DATABASE_URL='([^']+)'/.exec(page)?.[1] ?? '';
+  const { config, problems } = parseConfig(text, null, surroundings({ DATABASE_URL: url }));
+  expect(problems).toEqual([]);
+  expect(config?.postgres).toMatchObject({ host: 'db.internal', database: 'sluice', user: 'sluice' });
+});
