@@ -199,8 +199,14 @@ impl<const N: usize> Form<'_, N> {
 
     /// From the first line of a part's head to behind the delimiter that ends the part.
     fn part(&mut self, finder: &Finder<'_>, wanted: &[&str; N]) -> Result<(), FormErrorKind> {
+        let head = self.at;
         let field = disposition(self.body, &mut self.at)?;
         let start = self.at;
+        // A reader that splits at boundaries first would find another part in the middle of the head.
+        if let Some(within) = finder.find(&self.body[head..start]) {
+            self.at = head + within;
+            return Err(FormErrorKind::Delimiter);
+        }
         let len = finder.find(&self.body[start..]).ok_or(FormErrorKind::UnexpectedEnd)?;
         // Readers differ in whether a delimiter may follow a bare line feed, or share its line end with a part's head. A
         // boundary is made up so that it stands nowhere but in delimiters, so one that stands elsewhere is no accident.

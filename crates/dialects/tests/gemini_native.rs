@@ -196,10 +196,8 @@ fn errors_survive_writing_and_reading() {
 }
 
 #[test]
-fn token_counts_are_written_and_read() {
+fn token_counts_are_written() {
     let mut out = Vec::new();
     gemini::write_token_count(31, &mut out);
     assert_eq!(out, br#"{"totalTokens":31}"#);
-    assert_eq!(gemini::read_token_count(&out), Some(31));
-    assert_eq!(gemini::read_token_count(b"{}"), None);
 }

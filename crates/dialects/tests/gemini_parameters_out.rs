@@ -3,12 +3,12 @@
 #[path = "support/gemini.rs"]
 mod gemini;
 
-use gemini::{GEMINI_3, VERTEX, call, message, result, target, tool, try_write, user, write};
+use gemini::{GEMINI_3, call, message, result, target, tool, try_write, user, write};
 use serde_json::{Value, json};
 use sluice_dialects::exchange::{
-    ChatRequest, Dropped, Effort, Format, Number, PartKind, Raw, Reasoning, Role, Text, ToolChoice,
+    ChatRequest, Effort, Format, Number, PartKind, Raw, Reasoning, Role, Text, ToolChoice,
 };
-use sluice_dialects::gemini::{mapped_name, write_token_request};
+use sluice_dialects::gemini::mapped_name;
 use sluice_dialects::wire::Quirks;
 
 #[test]
@@ -204,21 +204,4 @@ fn trap_44_45_formats_are_written() {
         write(&request, Quirks::NONE).0["generationConfig"],
         json!({"responseMimeType":"application/json"})
     );
-}
-
-#[test]
-fn a_request_to_count_tokens_is_written() {
-    let request = ChatRequest { messages: vec![user("x")], ..ChatRequest::default() };
-    let count = |quirks| {
-        let mut out = Vec::new();
-        write_token_request(&request, &target("gemini-x", quirks), &mut Dropped::default(), &mut out)
-            .expect("a request");
-        serde_json::from_slice::<Value>(&out).expect("JSON")
-    };
-    let contents = json!([{"role":"user","parts":[{"text":"x"}]}]);
-    assert_eq!(
-        count(Quirks::NONE),
-        json!({"generateContentRequest":{"model":"models/gemini-x","contents":contents}})
-    );
-    assert_eq!(count(VERTEX), json!({"contents":contents}));
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sluice_dialects::exchange::ApiError;
 use sluice_dialects::wire::Wire;
-use sluice_types::Route;
+use sluice_types::{ErrorKind, Route};
 
 use crate::refusal::Refusal;
 use crate::settle::Settlement;
@@ -91,7 +91,7 @@ pub(crate) async fn send_refusal(
     if let Some(methods) = refusal.allow {
         out.extend_from_slice(format!("allow: {methods}\r\n").as_bytes());
     }
-    if refusal.kind == sluice_types::ErrorKind::Unauthenticated {
+    if refusal.kind == ErrorKind::Unauthenticated {
         out.extend_from_slice(b"www-authenticate: Bearer\r\n");
     }
     let retry: &[u8] = if refusal.is_worth_a_retry() { b"true" } else { b"false" };
@@ -120,6 +120,17 @@ fn write_refusal(wire: Wire, refusal: &Refusal, body: &mut Vec<u8>) -> Option<Ap
     let error = ApiError { retry_after_ms, ..ApiError::own(refusal.kind, &message, refusal.param) };
     wire.write_error(&error, body);
     Some(error)
+}
+
+/// The body that tells of a defect of ours, in the caller's dialect; what its head says goes to `out`.
+pub(crate) fn write_panic(wire: Wire, out: &mut Vec<u8>) -> Vec<u8> {
+    let refusal = Refusal::new(ErrorKind::Internal, "The gateway failed to handle this request.");
+    let mut body = Vec::new();
+    out.extend_from_slice(b"content-type: application/json\r\n");
+    if let Some(error) = write_refusal(wire, &refusal, &mut body) {
+        push_error_headers(out, wire, &error);
+    }
+    body
 }
 
 /// Appends what a dialect says of an error in its head.

@@ -99,7 +99,30 @@ pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<
         }
         next = choose(x, call, &mut tried);
     }
-    Err(last.into())
+    // What no target was asked is the request's own fault.
+    let is_theirs = last.kind.status() >= 500;
+    let down = is_theirs.then(|| all_down(x, call)).flatten();
+    Err(down.unwrap_or(last).into())
+}
+
+/// The answer where every target has failed so often that it is left alone for a while: when the first of them is tried
+/// again. A request that comes earlier is still let through to one of them, see [`choose`].
+fn all_down<A>(x: &Exchange<'_, '_, A>, call: Call<'_>) -> Option<Refusal> {
+    let now_ns = x.worker.monotonic_ns(Instant::now());
+    let targets = &x.plan.plan().targets;
+    let mut wait_ns: Option<u64> = None;
+    for index in call.model.tiers.iter().flatten() {
+        let cooldown = &targets[*index as usize].state.cooldown;
+        if !cooldown.is_open(now_ns) {
+            return None;
+        }
+        // An open one only says how long it stays so.
+        if let Pass::No { retry_after_ns } = cooldown.try_pass(now_ns) {
+            wait_ns = Some(wait_ns.map_or(retry_after_ns, |least| least.min(retry_after_ns)));
+        }
+    }
+    let message = "Every provider of this model has failed of late. Try again later.";
+    wait_ns.map(|ns| Refusal::new(ErrorKind::TargetsDown, message).with_retry_after_ns(ns))
 }
 
 fn provider_of<'p>(plan: &'p crate::worker::WorkerPlan, target: &TargetPlan) -> &'p ProviderPlan {

@@ -8,10 +8,12 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
+use sluice_dialects::wire::Wire;
 use sluice_http1::{Framing, HeadError, Parse, RequestHead, ResponseHead};
+use sluice_pipeline::wire_of_path;
 use sluice_types::{ErrorKind, Settings};
 
-use crate::answer::{Answer, BodyLength, send_refusal};
+use crate::answer::{Answer, BodyLength, send_refusal, write_panic};
 use crate::buffers::{Buffer, DEFAULT_BYTES};
 use crate::exchange::{self, Exchange, Rare, Request};
 use crate::gate;
@@ -71,6 +73,8 @@ struct Connection {
     last_request_bytes: usize,
     /// How far the answer to the request at hand has come.
     progress: Progress,
+    /// The dialect that the path of the request at hand is of.
+    wire: Wire,
 }
 
 /// Serves a connection until it closes or turns out to speak HTTP/2.
@@ -85,6 +89,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, peer: IpAddr) -> 
         served: 0,
         last_request_bytes: DEFAULT_BYTES,
         progress: Progress::Nothing,
+        wire: Wire::OpenaiChat,
     };
     loop {
         connection.progress = Progress::Nothing;
@@ -141,6 +146,7 @@ impl Connection {
         let mut settlement = Settlement::begin(worker, Rc::clone(&plan), started);
         let Scratch { request_head: head, response_head, out, egress, name, rare } = &mut *scratch;
         let bytes = std::mem::take(&mut self.input);
+        self.wire = wire_of_path(head.path(&bytes));
         let mut request = Request { bytes, body: head.head_len..head.head_len, decoded: None };
         let mut ahead = Buffer::default();
         self.served += 1;
@@ -354,14 +360,11 @@ impl Connection {
             return;
         }
         let limit_ms = worker.plan().plan().settings.write_timeout_ms;
-        let (mut out, mut ahead, mut body) = (Vec::new(), Buffer::default(), Vec::new());
-        let message = "The gateway failed to handle this request.";
-        sluice_dialects::errors::openai_body(&mut body, ErrorKind::Internal, message, None);
+        let (mut out, mut ahead) = (Vec::new(), Buffer::default());
         let mut answer =
             H1Answer::new(&mut self.stream, &self.timer, &mut out, &mut ahead, &mut self.progress, limit_ms);
         // The books of the request were closed when it unwound, so this answer has none of its own.
-        let status = ErrorKind::Internal.status();
-        answer.begin(status).extend_from_slice(b"content-type: application/json\r\n");
+        let body = write_panic(self.wire, answer.begin(ErrorKind::Internal.status()));
         if answer.send_head(BodyLength::Known(body.len() as u64), &body, true).await.is_ok() {
             self.linger().await;
         }

@@ -16,6 +16,7 @@ use http::{Request as HttpRequest, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use sluice_http1::{Parse, RequestHead, ResponseHead};
+use sluice_pipeline::wire_of_path;
 use sluice_types::ErrorKind;
 use tokio::sync::oneshot;
 
@@ -149,6 +150,7 @@ async fn begin(
     peer: IpAddr,
     open: Open,
 ) -> Response<Frames> {
+    let wire = wire_of_path(request.uri().path());
     let (head_sender, head) = oneshot::channel();
     let write_timeout_ms = limits(&worker).write_timeout_ms;
     let timer = worker.timers.timer();
@@ -160,7 +162,7 @@ async fn begin(
         let _ = fast_lane::catch_panic(request).await;
     });
     // Without a head the task panicked, or had nobody to answer.
-    head.await.unwrap_or_else(|_| panic_answer())
+    head.await.unwrap_or_else(|_| panic_answer(wire))
 }
 
 /// The life of a request on this lane; the stages are those of the fast lane.

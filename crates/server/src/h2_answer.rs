@@ -9,10 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame};
-use sluice_types::ErrorKind;
+use sluice_dialects::wire::Wire;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::answer::{Answer, BodyLength, ClientGone};
+use crate::answer::{Answer, BodyLength, ClientGone, write_panic};
 use crate::hyper_io::StreamEnd;
 use crate::timers::Timer;
 
@@ -121,14 +121,7 @@ impl H2Answer {
     fn response(&mut self, length: BodyLength) -> Option<Response<Frames>> {
         let mut response = Response::new(self.frames.take()?);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        for line in self.out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let name = HeaderName::from_bytes(&line[..colon]);
-            let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
-            if let (Ok(name), Ok(value)) = (name, value) {
-                response.headers_mut().append(name, value);
-            }
-        }
+        push_lines(&mut response, &self.out);
         if let BodyLength::Known(bytes) = length {
             response.headers_mut().insert(http::header::CONTENT_LENGTH, bytes.into());
         }
@@ -200,10 +193,9 @@ impl Body for Frames {
 }
 
 /// The answer to a request whose handling panicked.
-pub(crate) fn panic_answer() -> Response<Frames> {
-    let mut body = Vec::new();
-    let message = "The gateway failed to handle this request.";
-    sluice_dialects::errors::openai_body(&mut body, ErrorKind::Internal, message, None);
+pub(crate) fn panic_answer(wire: Wire) -> Response<Frames> {
+    let mut out = Vec::new();
+    let body = write_panic(wire, &mut out);
     let (sender, receiver) = mpsc::channel(2);
     for sent in [Sent::Data(body.into()), Sent::End] {
         // There is room for both.
@@ -211,6 +203,18 @@ pub(crate) fn panic_answer() -> Response<Frames> {
     }
     let mut response = Response::new(Frames { receiver, _held: None });
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    push_lines(&mut response, &out);
     response
+}
+
+/// Takes header lines over.
+fn push_lines(response: &mut Response<Frames>, lines: &[u8]) {
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            response.headers_mut().append(name, value);
+        }
+    }
 }

@@ -28,9 +28,11 @@ use crate::hold_translated;
 use crate::inflow::{Fault, Inflow};
 use crate::metrics::AttemptOutcome;
 use crate::outbound::Outbound;
+use crate::retry_after::retry_after_ns;
 use crate::stream_error::{StreamError, stream_error};
 use crate::timers::shorter;
 use crate::translated_stream::TranslatedStream;
+use crate::worker::wall_clock_ms;
 
 /// How much of a body is held before it is passed on in part.
 pub(crate) const HOLD_BYTES: usize = 64 << 10;
@@ -404,15 +406,6 @@ pub(crate) fn plain_error(head: &ResponseHead, bytes: &[u8]) -> Option<Buffer> {
     content_coding::decode(coding, &bytes[head.head_len..], HOLD_BYTES as u64).ok().flatten()
 }
 
-/// Nanoseconds the provider asks to be left alone, from `retry-after-ms` or `retry-after` in seconds.
-fn retry_after_ns(head: &ResponseHead, bytes: &[u8]) -> Option<u64> {
-    let number = |known| {
-        head.known(bytes, known).and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok())
-    };
-    let from_ms = number(Known::RetryAfterMs).map(|ms| ms.saturating_mul(1_000_000));
-    from_ms.or_else(|| number(Known::RetryAfter).map(|seconds| seconds.saturating_mul(1_000_000_000)))
-}
-
 /// `retry_after_ms` is what the body of the error says, where no header does.
 pub(crate) fn error_verdict(
     head: &ResponseHead,
@@ -425,7 +418,7 @@ pub(crate) fn error_verdict(
             outcome: AttemptOutcome::RateLimited,
             failure: Some(Failure {
                 kind: FailureKind::RateLimited,
-                retry_after_ns: retry_after_ns(head, bytes)
+                retry_after_ns: retry_after_ns(head, bytes, wall_clock_ms())
                     .or(retry_after_ms.map(|ms| ms.saturating_mul(1_000_000))),
             }),
         },

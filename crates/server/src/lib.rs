@@ -39,6 +39,7 @@ mod refusal;
 mod relay;
 mod relay_translated;
 mod request_body;
+mod retry_after;
 mod scratch;
 mod settle;
 mod shared;

@@ -21,6 +21,8 @@ pub(crate) fn chat<A>(
     provider: &ProviderPlan,
     to: Wire,
 ) -> Result<(Upstream, ChangedTools), Refusal> {
+    #[cfg(feature = "fault-injection")]
+    crate::fault::inject("translate", x.head, &x.request.bytes);
     let mut scratch = [0; MAX_MODEL_BYTES];
     let model = upstream_model(x, call, target, &mut scratch).to_owned();
     let mut dropped = Dropped::default();

@@ -5,6 +5,7 @@
 mod support;
 
 use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -308,6 +309,26 @@ fn a_target_that_cools_down_is_asked_if_it_is_all_there_is() {
     for asked in 1..=3 {
         assert_eq!((gateway.chat(CHAT).status, upstream.times_asked()), (429, asked));
     }
+}
+
+/// Their addresses are nobody's business, and whoever waits as long as is said finds one that is tried again.
+#[test]
+fn check_123_with_every_target_down_the_answer_says_when_to_come_back_and_names_no_host() {
+    let gone: Vec<SocketAddr> =
+        (0..2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()).collect();
+    let gateway = Gateway::start(&snapshot(&gone));
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        let answer = gateway.chat(CHAT);
+        let text = answer.text();
+        assert!(gone.iter().all(|address| !text.contains(&address.port().to_string())), "{text}");
+        assert!(!text.contains("127.0.0.1"), "{text}");
+        statuses.push((answer.status, answer.error_code(), answer.header("retry-after").map(str::to_owned)));
+    }
+    let unreachable = (502, "upstream_unreachable".to_owned(), None);
+    let down = (503, "upstreams_unavailable".to_owned(), Some("1".to_owned()));
+    assert_eq!(statuses, [vec![unreachable; 4], vec![down; 2]].concat());
+    assert_eq!(gateway.chat(CHAT).header("x-should-retry"), Some("true"));
 }
 
 /// Unhealthy for its first requests, then healthy: the breaker opens, one request probes, and the traffic comes back.

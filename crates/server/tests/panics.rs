@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sluice_types::ErrorKind;
+use support::dialects::{CLIENTS, OLLAMA, gateway_of};
 use support::h2_client;
 use support::*;
 
@@ -71,6 +72,44 @@ fn a_panic_on_one_stream_of_a_connection_leaves_the_others() {
             );
             assert_eq!(h2_client::chat(&mut client, CHAT).await.status, 200);
         }
+    });
+    gateway.is_at_rest();
+}
+
+/// In every dialect the caller may have, on both lanes, and the next request is served as if nothing had been.
+#[test]
+fn a_panic_in_translation_is_told_in_the_callers_dialect() {
+    let upstream = Upstream::answering(OLLAMA.answer("text"));
+    let gateway = gateway_of(&[(OLLAMA, &upstream)]);
+    for api in CLIENTS {
+        let lines = "x-sluice-test-panic: translate\r\n";
+        let answer = gateway.raw(&api.request_with("m", false, lines, &json!({})));
+        assert_eq!((answer.status, answer.whole), (500, true), "{}", api.name);
+        let error = api.wire.read_error(500, &answer.body);
+        assert_eq!(error.message, "The gateway failed to handle this request.", "{}", api.name);
+        let mut written = Vec::new();
+        api.wire.write_error(&error, &mut written);
+        let members = |body: &[u8]| {
+            let value: serde_json::Value = serde_json::from_slice(body).unwrap();
+            let mut names: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
+            names.sort();
+            names
+        };
+        assert_eq!(members(&answer.body), members(&written), "{}", api.name);
+        assert_eq!(answer.header("x-amzn-errortype").is_some(), api.name == "bedrock");
+        assert_eq!(gateway.record().error(), Some(ErrorKind::Internal), "{}", api.name);
+        let next = gateway.raw(&api.request("m", false));
+        assert_eq!(next.status, 200, "{}: {}", api.name, next.text());
+        assert_eq!(gateway.record().get("status"), 200);
+    }
+    h2_client::run(async {
+        let mut client = h2_client::connect(gateway.address).await;
+        let body = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"#;
+        let head = h2_client::request("POST", "/v1/messages").header("x-sluice-test-panic", "translate");
+        let answer = h2_client::send(&mut client, head, body.as_bytes()).await.unwrap();
+        assert_eq!((answer.status, answer.json()["type"].as_str()), (500, Some("error")));
+        let head = h2_client::request("POST", "/v1/messages");
+        assert_eq!(h2_client::send(&mut client, head, body.as_bytes()).await.unwrap().status, 200);
     });
     gateway.is_at_rest();
 }

@@ -73,11 +73,13 @@ pub enum ErrorKind {
     ModelNotPriced = 33,
     /// A limit must not be exceeded, and nothing says how long the answer can be.
     MaxTokensRequired = 34,
+    /// Every target of the model has failed of late and is left alone for a while.
+    TargetsDown = 35,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of the discriminants.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::BadRequestSyntax,
         Self::HeadTooLarge,
         Self::BodyTooLarge,
@@ -112,6 +114,7 @@ impl ErrorKind {
         Self::BudgetExceeded,
         Self::ModelNotPriced,
         Self::MaxTokensRequired,
+        Self::TargetsDown,
     ];
 
     /// HTTP status of the answer.
@@ -147,6 +150,7 @@ impl ErrorKind {
                 | Self::Overloaded
                 | Self::RequestTimeout
                 | Self::AuthThrottled
+                | Self::TargetsDown
         )
     }
 
@@ -187,6 +191,7 @@ impl ErrorKind {
             Self::BudgetExceeded => (400, "budget_exceeded", "budget_exceeded"),
             Self::ModelNotPriced => (400, INVALID, "model_not_priced"),
             Self::MaxTokensRequired => (400, INVALID, "max_tokens_required"),
+            Self::TargetsDown => (503, "server_error", "upstreams_unavailable"),
         }
     }
 }

@@ -25,7 +25,7 @@ mod usage;
 mod vertex;
 
 pub use answer::{read_answer, write_answer};
-pub use count::{read_token_count, write_token_count};
+pub use count::write_token_count;
 pub use error::{read_error, write_error};
 pub use inspect::inspect;
 pub use request_in::read_request;

@@ -26,11 +26,11 @@ mod tools_out;
 mod usage;
 
 pub use answer::{read_answer, write_answer};
-pub use count::{read_token_count, write_token_count};
+pub use count::write_token_count;
 pub use error::{read_error, write_error};
 pub use inspect::inspect;
 pub use request_in::read_request;
-pub use request_out::{write_request, write_token_request};
+pub use request_out::write_request;
 pub use stream_in::Decoder;
 pub use stream_out::Encoder;
 pub use tap::StreamTap;

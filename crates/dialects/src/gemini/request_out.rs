@@ -33,29 +33,6 @@ pub fn write_request(
     Ok(())
 }
 
-/// Appends the body of a request of `countTokens` for what would be generated from a request.
-///
-/// # Errors
-///
-/// As [`write_request`].
-pub fn write_token_request(
-    request: &ChatRequest<'_>,
-    target: &Target<'_>,
-    dropped: &mut Dropped,
-    out: &mut Vec<u8>,
-) -> Result<(), RequestError> {
-    if target.quirks.has(Quirk::NoCallIds) {
-        // Vertex AI takes the members as they are.
-        return write_request(request, target, dropped, out);
-    }
-    let mut out = Out::new(out);
-    out.begin_object().key("generateContentRequest").begin_object();
-    out.field("model", &format!("models/{}", target.model.trim_start_matches("models/")));
-    write_members(request, target, dropped, &mut out)?;
-    out.end_object().end_object();
-    Ok(())
-}
-
 fn write_members(
     request: &ChatRequest<'_>,
     target: &Target<'_>,

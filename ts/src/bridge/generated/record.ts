@@ -123,6 +123,7 @@ export const ERRORS = [
   { id: 32, code: 'budget_exceeded', status: 400 },
   { id: 33, code: 'model_not_priced', status: 400 },
   { id: 34, code: 'max_tokens_required', status: 400 },
+  { id: 35, code: 'upstreams_unavailable', status: 503 },
 ] as const;
 
 /** Upper bounds of the latency histograms' buckets, microseconds; one further bucket counts what lies above. */
