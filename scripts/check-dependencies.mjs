@@ -81,6 +81,7 @@ export const FOLDERS = {
   usage: ['prices', 'generated'],
   store: ['governance', 'usage'],
   telemetry: ['governance', 'usage', 'prices', 'generated'],
+  secrets: ['governance'],
   admin: ['governance', 'usage', 'prices', 'generated'],
   main: [
     'bridge',
@@ -91,11 +92,12 @@ export const FOLDERS = {
     'prices',
     'usage',
     'store',
+    'secrets',
     'telemetry',
     'admin',
     'generated',
   ],
-  cli: ['main', 'bridge', 'providers', 'governance', 'config', 'store'],
+  cli: ['main', 'bridge', 'providers', 'governance', 'config', 'secrets', 'store'],
 };
 
 /** npm packages → the folders that may import them. Every package must be listed: none may spread unnoticed. */

@@ -13,6 +13,7 @@ import {
   type DemoProvider,
 } from './bridge/index.js';
 import type { Snapshot } from './bridge/generated/snapshot.js';
+import { ConfigChangeLog } from './config/change-log.js';
 import type { Config } from './config/config.js';
 import { loadConfig, type LoadResult } from './config/load.js';
 import { ConfigManager, ConfigRefused, type Refusal } from './config/manager.js';
@@ -20,13 +21,14 @@ import type { Surroundings } from './config/references.js';
 import { formatAddress } from './config/scalars.js';
 import { FileWatcher } from './config/watch.js';
 import { CredentialKeeper, fetchCredential } from './credentials/index.js';
-import { adminTokens, firstKey, type FirstKey } from './governance/first-start.js';
+import { adminTokens, firstKey, type FirstKey, firstKeyEntry } from './governance/first-start.js';
 import {
   ADMIN_URL_FACT,
   KEYS_CHANGED_FACT,
   KEYS_SERVED_FACT,
   type ConfigReport,
 } from './governance/ports.js';
+import { SecretKeeper } from './secrets/index.js';
 import { activator } from './snapshot/activate.js';
 import { startOptions } from './snapshot/compile.js';
 import { configPathOf } from './snapshot/refusal.js';
@@ -114,24 +116,30 @@ async function assemble(
   undo.push(() => store.close());
   const tokens = await adminTokens(store, config.admin.token, randomBytes);
   const first = await firstKeyOf(config, store);
-  if (first !== null) undo.push(() => store.discardKey(first.id));
+  if (first !== null) {
+    undo.push(() => store.discardKey(first.id));
+  }
 
+  let serving = (): Config => config;
+  const secrets = secretKeeper(store, () => serving(), logger);
   const plane = new PlaneOwner(native);
   undo.push(() => plane.stop());
   const credentials = credentialKeeper(logger);
   undo.push(() => credentials.stop());
-  const manager = await startManager(options, loaded, { plane, store, credentials, logger });
+  const manager = await startManager(options, loaded, { plane, store, credentials, secrets, logger });
+  serving = () => manager.config;
   credentials.listen(() => void renewed(manager, logger));
   const dataPlane = plane.running();
   const recorder = await startRecorder(config, { store, source: dataPlane, logger });
   undo.push(() => recorder.stop());
   const retention = startRetention(config, store, logger);
   undo.push(() => retention?.stop());
-  const parts = { version: options.version, logger, store, manager, dataPlane, recorder };
+  const parts = { version: options.version, logger, store, manager, dataPlane, recorder, secrets };
   const app = await buildAdmin(parts, tokens.digests);
   undo.push(() => closeAdmin(app));
   const adminUrl = await listenAdmin(app, formatAddress(config.admin.address), tokens.digests);
   await tokens.keep();
+  if (first !== null) await store.audit.append(firstKeyEntry(first, Date.now()));
   await store.setFact(ADMIN_URL_FACT, adminUrl);
   const stopWatching = watchForChanges(manager, store, logger);
 
@@ -207,7 +215,21 @@ interface Foundations {
   readonly plane: PlaneOwner;
   readonly store: Store;
   readonly credentials: CredentialKeeper;
+  readonly secrets: SecretKeeper;
   readonly logger: Logger;
+}
+
+function secretKeeper(store: Store, source: () => Config, logger: Logger): SecretKeeper {
+  return new SecretKeeper({
+    store: store.providerKeys,
+    source,
+    random: randomBytes,
+    onNewFile: (path) =>
+      logger.warn(
+        { event: 'master_key', path },
+        'a master key was made; back it up apart from the database: without it, stored provider keys are lost',
+      ),
+  });
 }
 
 function credentialKeeper(logger: Logger): CredentialKeeper {
@@ -246,10 +268,11 @@ function startManager(
   loaded: LoadResult,
   parts: Foundations,
 ): Promise<ConfigManager> {
-  const { plane, store, credentials, logger } = parts;
+  const { plane, store, credentials, secrets, logger } = parts;
   const activate = activator({
     store,
     credentials,
+    storedKeys: (config) => secrets.openAll(config),
     apply: (snapshot, config) => plane.apply(snapshot, config),
     demoBaseUrl: () => plane.demoBaseUrl(),
     now: Date.now,
@@ -257,7 +280,12 @@ function startManager(
   });
   const onReload = (report: ConfigReport): void => logReport(logger, report);
   const { configFile: file, surroundings } = options;
-  return ConfigManager.start({ file, surroundings, activate, onReload }, loaded);
+  const changes = new ConfigChangeLog(store, file, Date.now);
+  const onApplied = (config: Config): Promise<void> =>
+    changes
+      .applied(config)
+      .catch((err: unknown) => logger.error({ err }, 'the audit log could not be written'));
+  return ConfigManager.start({ file, surroundings, activate, onApplied, onReload }, loaded);
 }
 
 async function startRecorder(
@@ -297,10 +325,11 @@ interface AdminParts {
   readonly manager: ConfigManager;
   readonly dataPlane: DataPlane;
   readonly recorder: UsageRecorder;
+  readonly secrets: SecretKeeper;
 }
 
 function buildAdmin(parts: AdminParts, tokenDigests: readonly string[]): Promise<AdminApp> {
-  const { version, logger, store, manager, dataPlane, recorder } = parts;
+  const { version, logger, store, manager, dataPlane, recorder, secrets } = parts;
   const { address, allowedHosts, metricsAccess } = manager.config.admin;
   const stats = () => dataPlane.stats();
   const counters = () => recorder.counters();
@@ -310,6 +339,7 @@ function buildAdmin(parts: AdminParts, tokenDigests: readonly string[]): Promise
       store,
       usage: { ledger: store.usage, flush: () => recorder.flush(), counters },
       config: manager,
+      secrets,
       dataPlane,
       metrics,
       version,

@@ -26,6 +26,7 @@ import { catalogueRoutes } from './routes/catalogue.js';
 import { configRoutes } from './routes/config.js';
 import { healthRoutes, metricsRoutes, probeRoutes } from './routes/health.js';
 import { keyRoutes } from './routes/keys.js';
+import { providerKeyRoutes } from './routes/provider-keys.js';
 import { usageRoutes } from './routes/usage.js';
 import { ServiceTokens } from './service-tokens.js';
 import { ErrorSchema } from './schemas.js';
@@ -110,6 +111,7 @@ function apiRoutes(api: AdminApp, deps: AdminDependencies): void {
   configRoutes(api, deps);
   healthRoutes(api, deps);
   auditRoutes(api, deps);
+  providerKeyRoutes(api, deps);
   openApiRoute(api);
 }
 

@@ -45,17 +45,11 @@ export function auditedBy<T>(
   request: FastifyRequest,
   parts: Pick<Parts, 'now'>,
   note: (object: T) => ChangeNote,
+  outcome: Outcome = 'done',
 ): Audited<T> {
   return (object) => {
     const { object: kind, id, before, after } = note(object);
-    const act = {
-      action: actionOf(request),
-      object: kind,
-      objectId: id,
-      before,
-      after,
-      outcome: 'done' as const,
-    };
+    const act = { action: actionOf(request), object: kind, objectId: id, before, after, outcome };
     const draft = draftOf(contextOf(request, parts), act);
     request.isLogged = true;
     return draft;

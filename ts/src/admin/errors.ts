@@ -4,7 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { TokenNameTaken } from '../governance/access-ports.js';
+import { ProviderKeyNameTaken, TokenNameTaken } from '../governance/access-ports.js';
+import { UnusableSecret } from '../governance/envelope.js';
 import { InvalidKeyRequest } from '../governance/virtual-key.js';
 import { NameTaken, StoreUnavailable } from '../governance/ports.js';
 
@@ -104,6 +105,9 @@ export function asAdminError(error: unknown): AdminError {
   if (error instanceof AdminError) return error;
   if (error instanceof NameTaken) return new AdminError('key_name_taken', error.message, 'body.name');
   if (error instanceof TokenNameTaken) return new AdminError('token_name_taken', error.message, 'body.name');
+  if (error instanceof ProviderKeyNameTaken)
+    return new AdminError('provider_key_name_taken', error.message, 'body.name');
+  if (error instanceof UnusableSecret) return new AdminError('config_refused', error.message);
   if (error instanceof InvalidKeyRequest) return fromKeyRequest(error);
   if (error instanceof StoreUnavailable)
     return new AdminError('store_unavailable', `the store cannot be used at the moment: ${error.message}`);

@@ -1,7 +1,13 @@
 /** What the admin API works with, handed in by the composition root. */
 import type { Stats } from '../bridge/generated/snapshot.js';
 import type { RandomBytes } from '../governance/key-secret.js';
-import type { AccessRepository, AnswerRepository, AuditRepository } from '../governance/access-ports.js';
+import type {
+  AccessRepository,
+  AnswerRepository,
+  AuditRepository,
+  ProviderKeyRepository,
+  SecretsControl,
+} from '../governance/access-ports.js';
 import type { ConfigControl, KeyRepository, LabelRepository } from '../governance/ports.js';
 import type { RecorderCounters } from '../usage/recorder.js';
 import type { UsageLedger } from '../usage/ports.js';
@@ -12,6 +18,7 @@ export interface AdminStore extends KeyRepository, LabelRepository {
   readonly access: AccessRepository;
   readonly audit: AuditRepository;
   readonly answers: AnswerRepository;
+  readonly providerKeys: ProviderKeyRepository;
   /** Removes a key that the data plane refused before it was ever in use. */
   discardKey(id: number): Promise<void>;
 }
@@ -29,6 +36,7 @@ export interface AdminDependencies {
   readonly store: AdminStore;
   readonly usage: AdminUsage;
   readonly config: ConfigControl;
+  readonly secrets: SecretsControl;
   readonly dataPlane: { stats(): Stats };
   /** The metrics page. */
   readonly metrics: { readonly contentType: string; render(): Promise<string> };

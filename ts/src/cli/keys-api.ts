@@ -22,6 +22,18 @@ export async function isAdminThere(url: string): Promise<boolean> {
   }
 }
 
+/** Has a running gateway seal its secrets anew. */
+export async function rotateSecretsAt(
+  url: string,
+  token: string,
+): Promise<{ readonly masterKey: string; readonly sealed: number }> {
+  const answer = await new ApiKeys(url, token).call<{ master_key: string; sealed: number }>(
+    'POST',
+    '/secrets/rotate',
+  );
+  return { masterKey: answer.master_key, sealed: answer.sealed };
+}
+
 /** The admin API as a place where keys are kept. */
 export class ApiKeys implements KeysAccess {
   readonly where: string;
@@ -60,7 +72,8 @@ export class ApiKeys implements KeysAccess {
     return Promise.resolve();
   }
 
-  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  /** A request to a path below `/admin/v1`. */
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const answer = await this.send(method, path, body);
     const content: unknown = await answer.json().catch(() => null);
     if (answer.ok) return content as T;

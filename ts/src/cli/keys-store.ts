@@ -1,6 +1,7 @@
 /** Keys in the database of a data directory, whether or not a gateway runs on it: a running one notices changes. */
 
 import { randomBytes } from 'node:crypto';
+import type { AuditRepository } from '../governance/access-ports.js';
 import {
   KEYS_CHANGED_FACT,
   KEYS_SERVED_FACT,
@@ -11,6 +12,7 @@ import {
   type VirtualKeyRow,
 } from '../governance/ports.js';
 import { InvalidKeyRequest, keyState, mintKey, revokeKey, rotateKey } from '../governance/virtual-key.js';
+import { commandEntry } from './audit-entry.js';
 import { CommandFailed } from './io.js';
 import type { KeysAccess, KeyView, KeyWithSecret, NewKey } from './keys-access.js';
 
@@ -25,7 +27,8 @@ export class StoredKeys implements KeysAccess {
   private isChanged = false;
 
   constructor(
-    private readonly store: KeyRepository & FactRepository & { close(): Promise<void> },
+    private readonly store: KeyRepository &
+      FactRepository & { readonly audit: Pick<AuditRepository, 'append'>; close(): Promise<void> },
     readonly where: string,
     private readonly now: () => number = Date.now,
     private readonly noticeTimeoutMs = NOTICE_TIMEOUT_MS,
@@ -41,7 +44,8 @@ export class StoredKeys implements KeysAccess {
       const expiresAt = expiry === undefined ? null : Date.parse(expiry);
       const limits = limitsOf(key.limits ?? {});
       const minted = mintKey({ name, limits, expiresAt, ...(models && { models }) }, randomBytes, this.now());
-      return { key: this.view(await this.store.insertKey(minted.row)), secret: minted.secret };
+      const made = this.view(await this.store.insertKey(minted.row));
+      return { key: await this.logged('createKey', null, made), secret: minted.secret };
     });
   }
 
@@ -50,14 +54,16 @@ export class StoredKeys implements KeysAccess {
       const key = await this.own(id);
       const overlapMs = overlapSeconds * MS_PER_SECOND;
       const { change, secret } = rotateKey(key, { overlapMs }, randomBytes, this.now());
-      return { key: this.view((await this.store.updateKey(id, change)) ?? key), secret };
+      const rotated = this.view((await this.store.updateKey(id, change)) ?? key);
+      return { key: await this.logged('rotateKey', this.view(key), rotated), secret };
     });
   }
 
   revoke(id: number): Promise<KeyView> {
     return this.change(async () => {
       const key = await this.own(id);
-      return this.view((await this.store.updateKey(id, revokeKey(key, this.now()))) ?? key);
+      const revoked = this.view((await this.store.updateKey(id, revokeKey(key, this.now()))) ?? key);
+      return this.logged('revokeKey', this.view(key), revoked);
     });
   }
 
@@ -79,6 +85,12 @@ export class StoredKeys implements KeysAccess {
       await delay(NOTICE_POLL_MS);
     }
     return false;
+  }
+
+  private async logged(action: string, before: KeyView | null, after: KeyView): Promise<KeyView> {
+    const act = { action, object: 'key', objectId: after.id, before, after };
+    await this.store.audit.append(commandEntry(act, this.now()));
+    return after;
   }
 
   private change<T>(work: () => Promise<T>): Promise<T> {

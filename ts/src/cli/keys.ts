@@ -1,7 +1,7 @@
 /** `sluice keys`: makes, lists, rotates and revokes virtual keys, through a running gateway or in its database. */
 
 import { type Command, InvalidArgumentError } from 'commander';
-import type { PostgresConfig } from '../config/config.js';
+import type { PostgresConfig, SecretsConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { formatAddress, parseMoment, type SocketAddress } from '../config/scalars.js';
 import { ADMIN_TOKEN_VARIABLE } from '../config/section-listeners.js';
@@ -233,15 +233,17 @@ function remote(url: string, token: string): OpenKeys {
   return { access: new ApiKeys(trimmed, token), settle: () => Promise.resolve() };
 }
 
-interface LocalPlace {
+/** A data directory, and the gateway that may run on it. */
+export interface LocalPlace {
   readonly dataDir: string;
   readonly postgres: PostgresConfig | null;
+  readonly secrets: SecretsConfig;
   readonly adminUrl: string;
   readonly token: string | null;
 }
 
 /** Where this configuration keeps its keys. Provider keys that are not to be had here do not matter. */
-function localPlace(options: PlaceOptions, io: Io): LocalPlace {
+export function localPlace(options: ConfigOptions, io: Io): LocalPlace {
   const { draft, problems } = loadConfig(configFileOf(options), surroundingsOf(dataDirOverride(options)));
   if (draft === null) {
     printProblems(problems, io);
@@ -254,8 +256,8 @@ function localPlace(options: PlaceOptions, io: Io): LocalPlace {
     printProblems(broken, io);
     throw new CommandFailed('the configuration does not say where the keys are');
   }
-  const { dataDir, postgres } = draft;
-  return { dataDir, postgres, adminUrl: `http://${formatAddress(reachable(address))}`, token };
+  const { dataDir, postgres, secrets } = draft;
+  return { dataDir, postgres, secrets, adminUrl: `http://${formatAddress(reachable(address))}`, token };
 }
 
 /** An address of every interface, as it is reached from this machine. */

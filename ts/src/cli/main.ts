@@ -2,11 +2,13 @@
 /** The command line. Each command is a file of its own and adds itself here. */
 
 import { Command, CommanderError } from 'commander';
+import { registerAudit } from './audit.js';
 import { registerBench } from './bench.js';
 import { registerCheck } from './check.js';
 import { registerDemoProvider } from './demo-provider.js';
 import { CommandFailed, EXIT, PROCESS_IO } from './io.js';
 import { registerKeys } from './keys.js';
+import { registerSecrets } from './secrets.js';
 import { registerStart } from './start.js';
 import { programVersion } from './version.js';
 
@@ -20,7 +22,15 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 128 plus the number of a sig
 "sluice COMMAND --help" shows options and examples.
 `;
 
-const COMMANDS = [registerStart, registerCheck, registerKeys, registerDemoProvider, registerBench];
+const COMMANDS = [
+  registerStart,
+  registerCheck,
+  registerKeys,
+  registerAudit,
+  registerSecrets,
+  registerDemoProvider,
+  registerBench,
+];
 
 /** The program with all its commands. */
 function buildProgram(): Command {

@@ -5,6 +5,7 @@
 
 import type { CredentialSource } from '../governance/credential-source.js';
 import type { Entity, KeyScope } from '../governance/entity.js';
+import type { MasterKey } from '../governance/envelope.js';
 import type { MeterRule } from '../governance/meter-rule.js';
 import type { KeyDigest, KeyLimits } from '../governance/ports.js';
 import type { PriceRule } from '../prices/index.js';
@@ -33,6 +34,7 @@ export interface Config {
   readonly usageDetailDays: number;
   /** Null keeps the sums behind the reports for good. */
   readonly usageReportDays: number | null;
+  readonly secrets: SecretsConfig;
   /** Directory of the database, absolute. */
   readonly dataDir: string;
   /** Where the store is kept; null for SQLite in {@link Config.dataDir}. */
@@ -76,6 +78,14 @@ export interface AdminConfig {
   /** Further names the listener may be reached by, lower case. */
   readonly allowedHosts: readonly string[];
   readonly metricsAccess: 'loopback' | 'token';
+}
+
+/** What stored secrets are sealed with. */
+export interface SecretsConfig {
+  /** Null where none is configured: the one in the data directory holds. */
+  readonly masterKey: MasterKey | null;
+  /** Keys that were in use before; they open, and never seal. */
+  readonly previous: readonly MasterKey[];
 }
 
 /** One provider. */

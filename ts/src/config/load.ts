@@ -18,6 +18,7 @@ import { readListeners } from './section-listeners.js';
 import { readModels } from './section-models.js';
 import { readPrices } from './section-prices.js';
 import { providerNames, readProviders } from './section-providers.js';
+import { readSecrets } from './section-secrets.js';
 import { readStore } from './section-store.js';
 import { section, type Reading } from './section.js';
 import { validateShape } from './validate.js';
@@ -100,6 +101,7 @@ function readSections(reading: Reading): Config {
     settings: readBounds(reading),
     dataDir: dataDir(reading),
     postgres: readStore(reading),
+    secrets: readSecrets(reading),
     ...rest,
   };
 }

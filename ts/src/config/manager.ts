@@ -39,6 +39,8 @@ export interface ManagerOptions {
   /** The surroundings of this moment. */
   readonly surroundings: () => Surroundings;
   readonly activate: Activate;
+  /** Told of a configuration that was read from the file and has come into use, before anybody is answered. */
+  readonly onApplied?: (config: Config) => Promise<void>;
   /** Told of every reload. */
   readonly onReload?: (report: ConfigReport) => void;
 }
@@ -84,6 +86,7 @@ export class ConfigManager implements ConfigControl {
     if (!activation.ok) {
       throw new ConfigRefused(activation.problems.map((refusal) => asProblem(refusal, loaded, options.file)));
     }
+    await options.onApplied?.(config);
     const { providers, models } = activation;
     const loadedAt = options.surroundings().now;
     const active = { config, version: 1, loadedAt, warnings: problems, providers, models };
@@ -152,6 +155,7 @@ export class ConfigManager implements ConfigControl {
     const { providers, models } = activation;
     this.active = { config: loaded.config, version, loadedAt: surroundings.now, warnings, providers, models };
     this.lastError = null;
+    await this.options.onApplied?.(loaded.config);
     return this.report(true, warnings);
   }
 

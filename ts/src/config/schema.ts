@@ -27,6 +27,8 @@ const MAX_CONNECTIONS = 1_000_000;
 const MAX_COUNT = 4_294_967_295;
 /** Most rules for prices. */
 const MAX_PRICE_RULES = 1_000;
+/** Most master keys of former times. */
+const MAX_PREVIOUS_KEYS = 16;
 /** Most days for which single requests are kept: ten years. */
 const MAX_USAGE_DAYS = 3_660;
 
@@ -286,6 +288,23 @@ const Translate = mapping(
   'Translation between dialects.',
 );
 
+const Secrets = mapping(
+  {
+    master_key: secret(
+      'Key that stored secrets are sealed with: 32 random bytes, as base64 or 64 hexadecimal digits (`openssl rand -base64 32`).',
+    ),
+    previous: optional(
+      Type.Array(secret('A master key.'), {
+        maxItems: MAX_PREVIOUS_KEYS,
+        expected: 'a list of master keys',
+        description: 'Master keys that were in use before, until `sluice secrets rotate` has been run.',
+      }),
+    ),
+  },
+  'How provider keys that the admin API stores are encrypted. Without it, a key in the data directory is made when the ' +
+    'first secret is stored; back it up apart from the database.',
+);
+
 /** The whole file. */
 export const ConfigSchema = mapping(
   {
@@ -296,6 +315,7 @@ export const ConfigSchema = mapping(
       }),
     ),
     store: optional(StoreSection),
+    secrets: optional(Secrets),
     workers: optional(
       integer(0, MAX_WORKERS, 'Worker threads; 0 takes one per core. Changes take a restart.', {
         default: DEFAULTS.workers,

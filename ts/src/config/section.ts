@@ -18,6 +18,7 @@ const KINDS: Readonly<Record<keyof RawConfig, 'mapping' | 'list' | 'string' | 'n
   listeners: 'mapping',
   data_dir: 'string',
   store: 'mapping',
+  secrets: 'mapping',
   workers: 'number',
   providers: 'mapping',
   models: 'mapping',

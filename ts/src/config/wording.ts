@@ -7,7 +7,7 @@ export type DocumentPath = readonly (string | number)[];
 const MAX_QUOTED_CHARACTERS = 80;
 
 /** Most choices listed in a message. */
-const MAX_LISTED = 16;
+const MAX_LISTED = 20;
 
 /** Beginnings of well-known kinds of credentials. */
 const KNOWN_PREFIX =

@@ -83,6 +83,8 @@ export interface AuditRepository {
   append(draft: AuditDraft): Promise<AuditEntry>;
   /** Newest first. */
   listAudit(filter: AuditFilter, limit: number): Promise<AuditEntry[]>;
+  /** Whether an entry has this digest. */
+  hasHash(hash: string): Promise<boolean>;
   /** Oldest first, those after a sequence number. */
   auditAfter(sequence: number, limit: number): Promise<AuditEntry[]>;
 }
@@ -117,6 +119,46 @@ export interface ProviderKeyRepository {
   deleteProviderKey(id: number, audit: Audited<ProviderKeyRow>): Promise<ProviderKeyRow | null>;
   /** Seals all anew in one transaction, and tells how many there were. */
   resealProviderKeys(reseal: (key: ProviderKeyRow) => Sealed, audit: Audited<number>): Promise<number>;
+}
+
+/** A stored key of a provider, as the data plane needs it. */
+export interface OpenedProviderKey {
+  readonly provider: string;
+  readonly name: string;
+  readonly weight: number;
+  readonly secret: string;
+}
+
+/** The master key in use, and what is sealed. */
+export interface SecretsState {
+  /** Fingerprint; null while there is none. */
+  readonly masterKey: string | null;
+  readonly origin: 'config' | 'file' | null;
+  readonly sealed: number;
+  /** Of these, sealed with another master key than the current one. */
+  readonly outdated: number;
+}
+
+/** What a rotation of the master key came to. */
+export interface Resealed {
+  readonly masterKey: string;
+  readonly sealed: number;
+}
+
+/** What the admin API may ask of the keeper of stored secrets. */
+export interface SecretsControl {
+  /** Seals with the current master key, which is made if there has never been one. */
+  seal(secret: string, row: Pick<ProviderKeyRow, 'id' | 'provider'>): Sealed;
+  state(): Promise<SecretsState>;
+  rotate(audit: Audited<Resealed>): Promise<Resealed>;
+}
+
+/** A provider has a stored key of this name. */
+export class ProviderKeyNameTaken extends Error {
+  constructor(provider: string, keyName: string) {
+    super(`the provider ${provider} has a stored key named ${JSON.stringify(keyName)} already`);
+    this.name = 'ProviderKeyNameTaken';
+  }
 }
 
 /** The answer to a request that named an idempotency key. */

@@ -139,6 +139,34 @@ export class ChainWalk {
   }
 }
 
+/** Entries read at once while the whole chain is walked. */
+const BATCH = 500;
+
+/** What came of walking a chain. */
+export interface Verification {
+  readonly broken: BrokenLink | null;
+  /** Entries that fit together, from the first. */
+  readonly entries: number;
+  /** Digest of the last of them. */
+  readonly head: string;
+}
+
+/** Walks the whole chain. */
+export async function verifyAudit(log: {
+  auditAfter(sequence: number, limit: number): Promise<AuditEntry[]>;
+}): Promise<Verification> {
+  const walk = new ChainWalk();
+  let after = -1;
+  for (;;) {
+    const batch = await log.auditAfter(after, BATCH);
+    const broken = walk.walk(batch);
+    const last = batch.at(-1);
+    const { entries, hash: head } = walk.head;
+    if (broken !== null || last === undefined) return { broken, entries, head };
+    after = last.sequence;
+  }
+}
+
 /** Members that would hold a secret. What is logged has none; this is the second lock on the door. */
 const SECRET_MEMBERS = new Set([
   'secret',

@@ -60,6 +60,14 @@ export class MasterKey {
   }
 }
 
+/** A master key, or a secret, that cannot be used as it was found. */
+export class UnusableSecret extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UnusableSecret';
+  }
+}
+
 /** A secret as it is stored. */
 export interface Sealed {
   /** Fingerprint of the master key. */
@@ -71,11 +79,8 @@ export interface Sealed {
 }
 
 /** A sealed secret that none of the master keys at hand opens. */
-export class UnknownMasterKey extends Error {
-  constructor(
-    readonly wanted: string,
-    readonly found: readonly string[],
-  ) {
+export class UnknownMasterKey extends UnusableSecret {
+  constructor(wanted: string, found: readonly string[]) {
     super(
       `stored secrets are sealed with the master key ${wanted}, found ${found.length === 0 ? 'none' : found.join(', ')}; ` +
         'put the one they are sealed with under secrets.master_key or secrets.previous',
@@ -86,11 +91,18 @@ export class UnknownMasterKey extends Error {
 
 /** Seals and opens with the current master key, and opens with previous ones. */
 export class Vault {
+  /** The current master key first, then those before it. */
   constructor(
-    readonly current: MasterKey,
-    readonly previous: readonly MasterKey[],
+    private readonly keys: readonly MasterKey[],
     private readonly random: RandomBytes,
   ) {}
+
+  /** Throws where there is none. */
+  get current(): MasterKey {
+    const [current] = this.keys;
+    if (current) return current;
+    throw new UnusableSecret('there is no master key');
+  }
 
   /** `place` names the row and the purpose, as `provider_key/17`. */
   seal(secret: string, place: string): Sealed {
@@ -118,12 +130,11 @@ export class Vault {
   }
 
   private masterOf({ master }: Sealed): MasterKey {
-    const all = [this.current, ...this.previous];
-    const key = all.find(({ fingerprint }) => fingerprint === master);
+    const key = this.keys.find(({ fingerprint }) => fingerprint === master);
     if (key) return key;
     throw new UnknownMasterKey(
       master,
-      all.map(({ fingerprint }) => fingerprint),
+      this.keys.map(({ fingerprint }) => fingerprint),
     );
   }
 }

@@ -1,5 +1,7 @@
 /** What the first start of an installation leaves behind: an admin token and a virtual key, each shown once. */
 
+import { ownerActor } from './access.js';
+import { type AuditDraft, draftOf } from './audit.js';
 import { digestOf, generateAdminToken, type RandomBytes } from './key-secret.js';
 import { ADMIN_TOKEN_FACT, type FactRepository, type KeyRepository } from './ports.js';
 import { mintKey } from './virtual-key.js';
@@ -46,4 +48,18 @@ export async function firstKey(
   const { row, secret } = mintKey({ name: FIRST_KEY_NAME }, random, now);
   const { id } = await store.insertKey(row);
   return { id, secret };
+}
+
+/** The first key is made by nobody who could be asked; the audit log says so. */
+export function firstKeyEntry({ id }: FirstKey, at: number): AuditDraft {
+  const context = { at, actor: ownerActor('system', 'start', 'first start'), address: null, requestId: null };
+  const after = { id, name: FIRST_KEY_NAME };
+  return draftOf(context, {
+    action: 'firstStart',
+    object: 'key',
+    objectId: id,
+    before: null,
+    after,
+    outcome: 'done',
+  });
 }

@@ -6,6 +6,7 @@
 import type { Snapshot } from '../bridge/generated/snapshot.js';
 import type { Config } from '../config/config.js';
 import type { Activate, Activation, Refusal } from '../config/manager.js';
+import type { OpenedProviderKey } from '../governance/access-ports.js';
 import type { CredentialSource } from '../governance/credential-source.js';
 import { wordsFor, type Entity, type EntityRef } from '../governance/entity.js';
 import type {
@@ -20,6 +21,7 @@ import { entityToJson, scopeToJson } from '../governance/stored-settings.js';
 import { compileSnapshot } from './compile.js';
 import { configKeyRows, liveKeys } from './keys.js';
 import { LabelIds, labelsOf } from './labels.js';
+import { withStoredKeys } from './stored-keys.js';
 import { modelViews, providerViews } from './views.js';
 
 /** Credentials that are fetched. */
@@ -39,6 +41,8 @@ export interface ActivationParts {
   /** Base URL of the demo provider, which is started when it is first asked for. */
   readonly demoBaseUrl: () => string;
   readonly credentials: FetchedCredentials;
+  /** Keys of providers that the admin API has stored, opened with the master keys of this configuration. */
+  readonly storedKeys: (config: Config) => Promise<readonly OpenedProviderKey[]>;
   readonly now: () => number;
   /** Told when keys of the file could not be written to the store; they serve nevertheless. */
   readonly onMirrorError: (error: unknown) => void;
@@ -47,7 +51,8 @@ export interface ActivationParts {
 /** Makes the function that the configuration manager calls. */
 export function activator(parts: ActivationParts): Activate {
   const labels = new KnownLabels(parts.store);
-  return async (config, version): Promise<Activation> => {
+  return async (declared, version): Promise<Activation> => {
+    const config = withStoredKeys(declared, await parts.storedKeys(declared));
     const stored = await parts.store.listKeys();
     const known = await parts.store.listEntities();
     const entities = known.filter(({ source, removedAt }) => source === 'api' && removedAt === null);

@@ -36,6 +36,15 @@ export class AuditStore implements AuditRepository {
     return (await query.orderBy('sequence', 'desc').limit(limit).execute()).map(entryOf);
   }
 
+  async hasHash(hash: string): Promise<boolean> {
+    const found = this.database.quiet
+      .selectFrom('audit')
+      .select('sequence')
+      .where('hash', '=', hash)
+      .limit(1);
+    return (await found.executeTakeFirst()) !== undefined;
+  }
+
   async auditAfter(sequence: number, limit: number): Promise<AuditEntry[]> {
     const query = this.database.quiet.selectFrom('audit').selectAll().where('sequence', '>', sequence);
     return (await query.orderBy('sequence').limit(limit).execute()).map(entryOf);

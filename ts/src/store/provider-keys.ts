@@ -1,6 +1,11 @@
 /** Keys of providers that the API has stored: sealed before they get here, and never opened here. */
 import type { Kysely, Selectable, Transaction } from 'kysely';
-import type { Audited, ProviderKeyRepository, ProviderKeyRow } from '../governance/access-ports.js';
+import {
+  type Audited,
+  ProviderKeyNameTaken,
+  type ProviderKeyRepository,
+  type ProviderKeyRow,
+} from '../governance/access-ports.js';
 import type { Sealed } from '../governance/envelope.js';
 import type { ProviderKeyTable } from './access-tables.js';
 import { appendAudit } from './audit.js';
@@ -31,6 +36,13 @@ export class ProviderKeyStore implements ProviderKeyRepository {
     audit: Audited<ProviderKeyRow>,
   ): Promise<ProviderKeyRow> {
     return this.db.transaction().execute(async (tx) => {
+      const { provider, name } = key;
+      const taken = tx
+        .selectFrom('provider_key')
+        .select('id')
+        .where('provider', '=', provider)
+        .where('name', '=', name);
+      if (await taken.executeTakeFirst()) throw new ProviderKeyNameTaken(provider, name);
       const blank = { ...key, sealed: UNSEALED };
       const { id } = await tx
         .insertInto('provider_key')

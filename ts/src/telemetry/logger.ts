@@ -25,7 +25,8 @@ const SECRET_PROPERTIES = [
 ];
 
 /** Credentials inside text: virtual keys, admin tokens, provider keys of the usual shape, bearer headers. */
-const SECRET_TEXT = /\b(?:sk-[\w-]{8,}|sluice-admin-[\w-]{8,}|slc-adm-[\w-]{8,}|AIza[\w-]{20,})|(?<=\bBearer\s+)[^\s"',]{8,}/gi;
+const SECRET_TEXT =
+  /\b(?:sk-[\w-]{8,}|sluice-admin-[\w-]{8,}|slc-adm-[\w-]{8,}|AIza[\w-]{20,})|(?<=\bBearer\s+)[^\s"',]{8,}/gi;
 
 /** Text with every credential in it replaced. */
 export function redactText(text: string): string {

@@ -1,5 +1,5 @@
 /** An admin app over a real store, with a scripted configuration and data plane. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import {
   buildAdminApp,
 } from '../../src/admin/index.js';
 import type { ConfigControl, ConfigProblem, ConfigReport, ConfigStatus } from '../../src/governance/ports.js';
+import { SecretKeeper } from '../../src/secrets/index.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { emptyStats } from '../telemetry/stats.js';
 
@@ -109,6 +110,9 @@ export interface Harness {
   readonly app: AdminApp;
   store: Store;
   config: FakeConfig;
+  secrets: SecretKeeper;
+  /** Directory of the store. */
+  dataDir: string;
   readonly stats: ReturnType<typeof emptyStats>;
   readonly log: string[];
   now: number;
@@ -151,7 +155,18 @@ function expectDocumented(app: AdminApp, method: string, url: string, status: nu
 
 export async function harness(options: Partial<AdminOptions> = {}): Promise<Harness> {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-admin-'));
-  const freshStore = () => openStore(mkdtempSync(join(dir, 'data-')));
+  const fresh = async (): Promise<Pick<Harness, 'store' | 'secrets' | 'dataDir'>> => {
+    const dataDir = mkdtempSync(join(dir, 'data-'));
+    const store = await openStore(dataDir);
+    const source = () => ({ dataDir, secrets: { masterKey: null, previous: [] } });
+    const secrets = new SecretKeeper({
+      store: store.providerKeys,
+      source,
+      random: randomBytes,
+      onNewFile: () => {},
+    });
+    return { store, secrets, dataDir };
+  };
   const stats = emptyStats();
   const log: string[] = [];
   let serial = 0;
@@ -172,6 +187,7 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
       }),
     },
     config: standIn(() => self.config),
+    secrets: standIn(() => self.secrets),
     dataPlane: { stats: () => stats },
     metrics: { contentType: 'text/plain; version=0.0.4', render: async () => '# metrics\n' },
     version: '0.0.0-test',
@@ -190,7 +206,7 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
   const app = await buildAdminApp(deps, { ...defaults, ...options }, logger);
   const self: Harness = {
     app,
-    store: await freshStore(),
+    ...(await fresh()),
     config: new FakeConfig(),
     stats,
     log,
@@ -208,7 +224,7 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
     },
     reset: async () => {
       await self.store.close();
-      self.store = await freshStore();
+      Object.assign(self, await fresh());
       self.config = new FakeConfig();
       self.now = NOW;
       self.flushes = 0;

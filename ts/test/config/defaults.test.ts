@@ -59,6 +59,7 @@ describe('the defaults', () => {
       keys: [],
       prices: [],
       keyDefaults: {},
+      secrets: { masterKey: null, previous: [] },
       settings: {
         maxRequestBodyBytes: 33_554_432,
         maxResponseBodyBytes: 67_108_864,

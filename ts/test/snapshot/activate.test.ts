@@ -28,6 +28,7 @@ class Harness {
       this.demoStarts += 1;
       return 'http://127.0.0.1:9/v1';
     },
+    storedKeys: async () => [],
     credentials: {
       prepare: (sources) => {
         this.credentialCalls.push(`prepare ${sources.length}`);

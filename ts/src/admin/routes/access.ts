@@ -44,7 +44,8 @@ export function accessRoutes(app: AdminApp, deps: AdminDependencies): void {
     }),
   );
   tokenReads(app, deps, service);
-  tokenWrites(app, deps, service);
+  tokenSettings(app, deps, service);
+  tokenSecrets(app, deps, service);
   roleReads(app, service);
   roleWrites(app, deps, service);
 }
@@ -69,14 +70,20 @@ function tokenReads(app: AdminApp, { now }: AdminDependencies, service: AccessSe
   );
 }
 
-function tokenWrites(app: AdminApp, deps: AdminDependencies, service: AccessService): void {
-  const view = (token: TokenRow): TokenView => tokenView(token, deps.now());
+/** Shows tokens, and makes the notes for the audit log from what is shown. */
+function tokenNotes({ now }: AdminDependencies) {
+  const view = (token: TokenRow): TokenView => tokenView(token, now());
   const noteOf = (before: TokenRow | null) => (after: TokenRow) => ({
     object: 'token',
     id: after.id,
     before: before && view(before),
     after: view(after),
   });
+  return { view, noteOf };
+}
+
+function tokenSettings(app: AdminApp, deps: AdminDependencies, service: AccessService): void {
+  const { view, noteOf } = tokenNotes(deps);
 
   app.post('/tokens', { ...WRITE_TOKENS, schema: ACCESS_ROUTES.createToken }, async (request, reply) => {
     const { name, role, scope = null, expires_at: expiry = null } = request.body;
@@ -105,6 +112,10 @@ function tokenWrites(app: AdminApp, deps: AdminDependencies, service: AccessServ
     );
     return tagged(reply, view(changed));
   });
+}
+
+function tokenSecrets(app: AdminApp, deps: AdminDependencies, service: AccessService): void {
+  const { view, noteOf } = tokenNotes(deps);
 
   app.delete(
     '/tokens/:id',

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { type Static, Type } from 'typebox';
 import type { AuditRepository } from '../../governance/access-ports.js';
-import { type AuditEntry, type BrokenLink, ChainWalk, OUTCOMES } from '../../governance/audit.js';
+import { type AuditEntry, OUTCOMES, verifyAudit } from '../../governance/audit.js';
 import type { AdminApp } from '../app.js';
 import { pageOf, pageQuery } from '../paging.js';
 import type { AdminDependencies } from '../ports.js';
@@ -137,22 +137,6 @@ export function auditRoutes(app: AdminApp, { store }: AdminDependencies): void {
       return { ok: broken === null, entries, head, broken };
     },
   );
-}
-
-/** Walks the whole chain. */
-async function verifyAudit(
-  log: AuditRepository,
-): Promise<{ broken: BrokenLink | null; entries: number; head: string }> {
-  const walk = new ChainWalk();
-  let after = -1;
-  for (;;) {
-    const batch = await log.auditAfter(after, BATCH);
-    const broken = walk.walk(batch);
-    const last = batch.at(-1);
-    if (broken !== null || last === undefined)
-      return { broken, entries: walk.head.entries, head: walk.head.hash };
-    after = last.sequence;
-  }
 }
 
 async function* lines(log: AuditRepository): AsyncGenerator<string> {

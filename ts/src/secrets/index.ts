@@ -1,0 +1,2 @@
+/** Secrets at rest. */
+export { SecretKeeper } from './secret-keeper.js';
