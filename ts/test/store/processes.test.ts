@@ -22,10 +22,12 @@ afterAll(() => {
 function writer({ args }: StorePlace, name: string) {
   const script = `
     import { openStore } from ${JSON.stringify(pathToFileURL(join(code, 'store/index.js')).href)};
+    import { OPEN_SCOPE } from ${JSON.stringify(pathToFileURL(join(code, 'governance/entity.js')).href)};
     const store = await openStore(...${JSON.stringify(args)});
     for (let at = 0; at < ${KEYS}; at += 1) {
       const digests = [{ sha256: 'a'.repeat(64), expiresAt: null }];
-      await store.insertKey({ name: ${JSON.stringify(name)} + at, digests, models: [], limits: {}, createdAt: at, hint: '' });
+      const rest = { digests, models: [], limits: {}, createdAt: at, hint: '', ...OPEN_SCOPE };
+      await store.insertKey({ name: ${JSON.stringify(name)} + at, ...rest });
     }
     await store.close();`;
   return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
