@@ -74,6 +74,13 @@ impl DataPlane {
             .map_err(|error| refused("", "internal", &error.to_string()))
     }
 
+    /// How meters stand, those of these ids or all, as JSON.
+    #[napi]
+    pub fn meter_levels(&self, ids: Option<Vec<u32>>) -> Result<String> {
+        serde_json::to_string(&self.plane.meter_levels(ids.as_deref()))
+            .map_err(|error| refused("", "internal", &error.to_string()))
+    }
+
     /// Requests being served.
     #[napi]
     pub fn active_count(&self) -> u32 {

@@ -29,6 +29,10 @@ pub fn digest_of(presented: &[u8]) -> Digest {
 pub struct KeyPlan {
     /// `VirtualKey::id`
     pub id: u32,
+    /// What its holder knows it by.
+    pub name: Box<str>,
+    /// When the last of its secrets ends, milliseconds since 1970; absent for never.
+    pub expires_at_ms: Option<u64>,
     /// Limits in force.
     pub limits: Limits,
     /// Its counters, shared by all workers and all plans.
@@ -53,10 +57,12 @@ impl KeyPlan {
         self.allows_all
     }
 
-    /// Whether the key may call a route. What is no route is open to every key, to be told so.
+    /// Whether the key may call a route. What is no route is open to every key, to be told so, and so is what the key says
+    /// of itself.
     #[must_use]
     pub fn allows_route(&self, route: Route) -> bool {
-        route == Route::None || self.restrictions.as_ref().is_none_or(|only| only.allows_route(route))
+        matches!(route, Route::None | Route::KeyInfo)
+            || self.restrictions.as_ref().is_none_or(|only| only.allows_route(route))
     }
 
     /// Whether the key is good for a client at this address.
@@ -75,6 +81,17 @@ impl KeyPlan {
     #[must_use]
     pub fn restricts_providers(&self) -> bool {
         self.restrictions.as_ref().is_some_and(|only| only.restricts_providers())
+    }
+
+    /// What it is allowed, as it was given: names of models, of providers, and routes.
+    #[must_use]
+    pub fn told(&self) -> [Vec<String>; 3] {
+        let everything = || vec!["*".to_owned()];
+        let models = self.allowed.iter().map(ToString::to_string).collect();
+        match self.restrictions.as_ref().map(|only| only.told()) {
+            Some((providers, routes)) => [models, providers.0.clone(), routes.0.clone()],
+            None => [models, everything(), everything()],
+        }
     }
 
     /// The names it may use.
@@ -140,6 +157,8 @@ impl KeyTable {
         let allowed = compile_allow_list(&key.models.0, &path)?;
         self.keys.push(KeyPlan {
             id: key.id,
+            name: key.name.as_str().into(),
+            expires_at_ms: expiry_of(key),
             limits: Limits {
                 requests_per_minute: key.limits.requests_per_minute,
                 tokens_per_minute: key.limits.tokens_per_minute,
@@ -179,6 +198,11 @@ impl KeyTable {
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
+}
+
+fn expiry_of(key: &VirtualKey) -> Option<u64> {
+    let ends = key.digests.iter().map(|digest| digest.expires_at_ms.unwrap_or(u64::MAX));
+    ends.max().filter(|end| *end != u64::MAX)
 }
 
 fn compile_allow_list(names: &[String], path: &str) -> Result<Vec<NamePattern>, PlanError> {

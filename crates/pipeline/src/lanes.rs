@@ -179,7 +179,7 @@ impl Upstream {
             Route::StoredResponses => Self::StoredResponses,
             Route::MessageBatches => Self::MessageBatches,
             Route::AnthropicFiles => Self::AnthropicFiles,
-            Route::Models | Route::Model | Route::None => return None,
+            Route::Models | Route::Model | Route::KeyInfo | Route::None => return None,
         })
     }
 }

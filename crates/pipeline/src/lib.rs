@@ -45,4 +45,4 @@ pub use price::PricePlan;
 pub use registry::{MeterCounter, Registry, TargetState};
 pub use routes::{Call, ModelsShape, RouteMatch, StoredCall, match_route, wire_of_path};
 pub use signer::Signer;
-pub use sigv4::rfc3339;
+pub use sigv4::Rfc3339;

@@ -265,19 +265,17 @@ impl MeterFacts {
     const REQUESTS: u8 = 2;
     const TOKENS: u8 = 4;
     const MONEY: u8 = 8;
-    /// A budget of money that refuses.
-    const LIMITS_MONEY: u8 = 16;
     /// Tokens or money must never be exceeded.
-    const STRICT: u8 = 32;
+    const STRICT: u8 = 16;
 
     fn of(meter: &MeterPlan) -> Self {
         let strict = if meter.mode == MeterMode::Strict { Self::STRICT } else { 0 };
         Self(match meter.counts {
+            _ if meter.mode == MeterMode::Soft => Self::ANY,
             Counts::Requests => Self::ANY | Self::REQUESTS,
             Counts::Concurrency => Self::ANY,
             Counts::Tokens { .. } => Self::ANY | Self::TOKENS | strict,
-            Counts::Money if meter.mode == MeterMode::Soft => Self::ANY | Self::MONEY,
-            Counts::Money => Self::ANY | Self::MONEY | Self::LIMITS_MONEY | strict,
+            Counts::Money => Self::ANY | Self::MONEY | strict,
         })
     }
 
@@ -293,28 +291,22 @@ impl MeterFacts {
         self.0 != 0
     }
 
-    /// Whether one counts requests.
+    /// Whether requests are limited, and not only counted.
     #[must_use]
-    pub fn count_requests(self) -> bool {
+    pub fn limit_requests(self) -> bool {
         self.0 & Self::REQUESTS != 0
     }
 
-    /// Whether one counts tokens.
+    /// Whether tokens are limited.
     #[must_use]
-    pub fn count_tokens(self) -> bool {
+    pub fn limit_tokens(self) -> bool {
         self.0 & Self::TOKENS != 0
     }
 
-    /// Whether one counts money.
-    #[must_use]
-    pub fn count_money(self) -> bool {
-        self.0 & Self::MONEY != 0
-    }
-
-    /// Whether one is a budget of money that refuses.
+    /// Whether money is limited.
     #[must_use]
     pub fn limit_money(self) -> bool {
-        self.0 & Self::LIMITS_MONEY != 0
+        self.0 & Self::MONEY != 0
     }
 
     /// Whether one has to know the most that a request can use.

@@ -1,3 +1,5 @@
+use std::fmt;
+
 /// A name with at most one `*`, which stands for any run of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern {
@@ -67,6 +69,15 @@ impl NamePattern {
         match &self.suffix {
             None => rest.is_empty().then_some(rest),
             Some(suffix) => rest.strip_suffix(&**suffix),
+        }
+    }
+}
+
+impl fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.suffix {
+            None => f.write_str(&self.prefix),
+            Some(suffix) => write!(f, "{}*{suffix}", self.prefix),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::names::NamePattern;
 use crate::plan::PlanError;
 
 /// The restrictions of one key. Most keys have none, and cost nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Restrictions {
     /// A bit for each provider of the plan.
     providers: Option<Box<[u64]>>,
@@ -17,6 +17,8 @@ pub(crate) struct Restrictions {
     routes: Option<u64>,
     /// Empty for any.
     networks: Box<[Network]>,
+    /// The lists of providers and routes as they were given, to tell the key's holder.
+    told: (AllowList, AllowList),
 }
 
 impl Restrictions {
@@ -30,6 +32,7 @@ impl Restrictions {
             providers: compile_providers(&key.providers, path, provider_names)?,
             routes: compile_routes(&key.routes, path)?,
             networks: compile_networks(&key.networks, path)?,
+            told: (key.providers.clone(), key.routes.clone()),
         };
         let is_restricted = restrictions.providers.is_some()
             || restrictions.routes.is_some()
@@ -41,6 +44,10 @@ impl Restrictions {
     pub(crate) fn allows_provider(&self, provider: u32) -> bool {
         let at = provider as usize;
         self.providers.as_ref().is_none_or(|bits| bits[at / 64] & 1 << (at % 64) != 0)
+    }
+
+    pub(crate) fn told(&self) -> (&AllowList, &AllowList) {
+        (&self.told.0, &self.told.1)
     }
 
     pub(crate) fn restricts_providers(&self) -> bool {
@@ -215,7 +222,8 @@ mod tests {
         let names: Vec<String> = (0..70).map(|at| format!("p{at}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let providers = compile_providers(&list(&["p69", "gone"]), "k", &names).unwrap();
-        let restrictions = Restrictions { providers, ..Restrictions::default() };
+        let told = (list(&[]), list(&[]));
+        let restrictions = Restrictions { providers, routes: None, networks: Box::default(), told };
         assert!(restrictions.allows_provider(69) && !restrictions.allows_provider(5));
     }
 }

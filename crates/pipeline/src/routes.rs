@@ -18,6 +18,8 @@ pub enum RouteMatch<'p> {
     ListModels(ModelsShape),
     /// One model by name.
     GetModel(&'p str, ModelsShape),
+    /// What a key is allowed and has left.
+    KeyInfo,
     /// Whether the process lives.
     Health,
     /// Whether it wants traffic.
@@ -142,6 +144,7 @@ fn match_named<'p>(method: Method, path: &'p str, prefix: &str) -> RouteMatch<'p
             return read(method, RouteMatch::ListModels(ModelsShape::Gemini));
         }
         "/v1/models" => return read(method, RouteMatch::ListModels(shape)),
+        "/v1/key/info" => return read(method, RouteMatch::KeyInfo),
         "/v1beta/models" => return read(method, RouteMatch::ListModels(ModelsShape::Gemini)),
         _ => {}
     }
@@ -262,6 +265,9 @@ mod tests {
             (Method::Post, "/v1/models", RouteMatch::WrongMethod("GET, HEAD")),
             (Method::Post, "/v1/models/x", RouteMatch::WrongMethod("GET, HEAD")),
             (Method::Head, "/healthz", RouteMatch::Health),
+            (Method::Get, "/v1/key/info", RouteMatch::KeyInfo),
+            (Method::Get, "/anthropic/v1/key/info", RouteMatch::KeyInfo),
+            (Method::Post, "/v1/key/info", RouteMatch::WrongMethod("GET, HEAD")),
             (Method::Post, "/v1/chat/completions/", RouteMatch::Unknown),
             (Method::Get, "/V1/models", RouteMatch::Unknown),
             (Method::Get, "/v1beta/models/g:generateContent", RouteMatch::WrongMethod("POST")),

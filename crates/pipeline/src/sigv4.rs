@@ -15,12 +15,7 @@ use sha2::{Digest as _, Sha256};
 use sluice_types::Secret;
 
 use date::Date;
-
-/// A moment in milliseconds since 1970 as `YYYY-MM-DDTHH:MM:SSZ`, rounded up to the second.
-#[must_use]
-pub fn rfc3339(at_ms: u64) -> String {
-    Date::of(at_ms.div_ceil(1_000)).rfc3339()
-}
+pub use date::Rfc3339;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SECONDS_PER_DAY: u64 = 86_400;

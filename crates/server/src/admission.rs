@@ -3,8 +3,8 @@
 
 use sluice_limits::{LimitKind, Refusal as LimitRefusal, pick_weighted};
 use sluice_pipeline::{
-    Asked, BYTES_PER_TOKEN, Barred, Demand, MeterFacts, MeterSet, ModelPlan, Moment, Plan, Short, Task,
-    barred, demand, is_form, is_stored, reserve, task_of,
+    Asked, BYTES_PER_TOKEN, Barred, Demand, MeterFacts, MeterSet, ModelPlan, Plan, Short, Task, barred,
+    demand, is_form, is_stored, reserve, task_of,
 };
 use sluice_types::{ErrorKind, Route, Unpriced};
 
@@ -93,12 +93,8 @@ fn take<A>(x: &mut Exchange<'_, '_, A>, set: &MeterSet) -> Result<(), Short> {
     if set.is_empty() {
         return Ok(());
     }
-    let (plan, now) = (x.plan, now_of(x));
+    let (plan, now) = (x.plan, x.settlement.now());
     reserve(plan.plan(), set, &x.rare.demand, now, x.settlement.holds())
-}
-
-fn now_of<A>(x: &Exchange<'_, '_, A>) -> Moment {
-    Moment { wall_ms: x.settlement.started_at_ms(), mono_ns: x.worker.monotonic_ns(x.settlement.latest()) }
 }
 
 #[cold]

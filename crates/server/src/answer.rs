@@ -58,7 +58,9 @@ pub(crate) fn push_own_headers(
         out.extend_from_slice(b"\r\nx-request-id: ");
         out.extend_from_slice(&id);
     }
-    out.extend_from_slice(b"\r\nserver-timing: gateway;dur=");
+    out.extend_from_slice(b"\r\n");
+    settlement.push_limits(out);
+    out.extend_from_slice(b"server-timing: gateway;dur=");
     push_millis(out, own);
     let waited = settlement.waited();
     if !waited.is_zero() {

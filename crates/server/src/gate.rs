@@ -34,6 +34,8 @@ pub(crate) enum Asked<'p> {
     ListModels(ModelsShape),
     /// One model.
     GetModel(&'p str, ModelsShape),
+    /// What a key is allowed and has left.
+    KeyInfo,
     /// Whether the process lives.
     Health,
     /// Whether it wants traffic.
@@ -57,6 +59,10 @@ pub(crate) fn pass<'b>(
         RouteMatch::Stored(call) => settlement.set_route(call.route),
         RouteMatch::ListModels(shape) => refuse_as(settlement, Route::Models, shape),
         RouteMatch::GetModel(_, shape) => refuse_as(settlement, Route::Model, shape),
+        RouteMatch::KeyInfo => {
+            settlement.set_route(Route::KeyInfo);
+            settlement.set_wire(wire_of_path(head.path(bytes)));
+        }
         RouteMatch::WrongMethod(_) | RouteMatch::Unknown => {
             settlement.set_wire(wire_of_path(head.path(bytes)));
         }
@@ -72,6 +78,7 @@ pub(crate) fn pass<'b>(
         RouteMatch::Stored(call) => Ok(Asked::Stored(call)),
         RouteMatch::ListModels(shape) => Ok(Asked::ListModels(shape)),
         RouteMatch::GetModel(name, shape) => Ok(Asked::GetModel(name, shape)),
+        RouteMatch::KeyInfo => Ok(Asked::KeyInfo),
         RouteMatch::Health => Ok(Asked::Health),
         RouteMatch::Ready => Ok(Asked::Ready),
         RouteMatch::WrongMethod(allow) => Err(wrong_method(allow)),

@@ -1,6 +1,6 @@
 //! What a client is told when a budget or a limit is used up.
 
-use sluice_pipeline::{Counts, MeterPlan, Plan, Short, rfc3339};
+use sluice_pipeline::{Counts, MeterPlan, Plan, Rfc3339, Short};
 use sluice_types::{ErrorKind, RefusalStyle};
 
 use crate::refusal::Refusal;
@@ -44,7 +44,7 @@ fn message_of(meter: &MeterPlan, short: &Short) -> String {
     if shortage.requested > shortage.limit {
         message.push_str(" That is more than the whole limit, so waiting does not help.");
     } else if let Some(reset_ms) = shortage.reset_ms {
-        message.push_str(&format!(" It resets at {}.", rfc3339(reset_ms)));
+        message.push_str(&format!(" It resets at {}.", Rfc3339(reset_ms)));
     }
     message
 }

@@ -1,4 +1,4 @@
-//! What the gateway answers itself: health, readiness and the models a key may use.
+//! What the gateway answers itself: health, readiness, the models a key may use, and what it has left.
 
 use std::rc::Rc;
 
@@ -8,6 +8,7 @@ use sluice_types::ErrorKind;
 use crate::answer::{Answer, send_document};
 use crate::exchange::find_model;
 use crate::gate::Asked;
+use crate::key_info;
 use crate::models_list;
 use crate::refusal::{Ended, Refusal};
 use crate::settle::Settlement;
@@ -32,6 +33,7 @@ pub(crate) async fn answer(
             let body = models_list::document(&name, found.model, shape).to_string();
             (200, "application/json", body.into_bytes())
         }
+        Asked::KeyInfo => (200, "application/json", key_info::document(plan, settlement)?),
         Asked::Call(_) | Asked::Stored(_) => {
             return Err(Refusal::new(ErrorKind::Internal, "A call reached the wrong stage.").into());
         }

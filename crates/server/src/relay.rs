@@ -10,7 +10,6 @@ use sluice_dialects::openai::body::BodyTap;
 use sluice_dialects::openai::stream::EventClass;
 use sluice_dialects::sse;
 use sluice_dialects::wire::{AnswerContext, Malformed};
-use sluice_http1::{Field, ResponseHead};
 use sluice_pipeline::{Task, task_of, wire_of};
 use sluice_types::{ErrorKind, Route};
 
@@ -19,6 +18,7 @@ use crate::exchange::{Call, Exchange, answers_text, estimate_tokens};
 use crate::follow::{Boundary, Follow};
 use crate::hold::{Held, HeldBody, HeldHead, body_limit};
 use crate::inflow::{Fault, Inflow};
+use crate::kept_headers::{self, push_own};
 use crate::metrics::AttemptOutcome;
 use crate::refusal::Ended;
 use crate::relay_translated;
@@ -26,11 +26,6 @@ use crate::timers::shorter;
 
 /// After a stream's own end marker the provider gets this long to end its framing, so that the connection can be kept.
 pub(crate) const AFTER_END_MS: u32 = 1_000;
-
-/// Headers of a provider that mean its own site, not the answer: cookies and transport policy would bind the client to
-/// a host it never spoke to.
-const DROPPED_HEADERS: [&str; 5] =
-    ["set-cookie", "alt-svc", "strict-transport-security", "content-length", "x-sluice-request-id"];
 
 /// Passes the answer on to its end.
 pub(crate) async fn relay<A: Answer>(
@@ -121,7 +116,8 @@ pub(crate) async fn send_head<A: Answer>(
     let own = x.settlement.own_time(Instant::now());
     x.settlement.answer_begins(head.status, own);
     let out = x.answer.begin(head.status);
-    let has_request_id = push_kept_headers(out, x.upstream_head, inflow_bytes, head);
+    let limits = x.settlement.own_limits();
+    let has_request_id = kept_headers::push(out, x.upstream_head, inflow_bytes, head, limits);
     push_own(out, "x-sluice-dropped", &x.rare.dropped);
     push_own(out, "x-amzn-errortype", x.rare.error_type);
     if let Some(seconds) = x.rare.retry_after_s {
@@ -132,38 +128,6 @@ pub(crate) async fn send_head<A: Answer>(
     push_own_headers(out, x.settlement, has_request_id, own);
     x.settlement.add_response_bytes(body.len());
     x.answer.send_head(length, &inflow_bytes[body], last).await
-}
-
-/// Appends the provider's headers that are the answer's own; tells whether a request id is among them.
-fn push_kept_headers(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], held: HeldHead) -> bool {
-    let mut has_request_id = false;
-    if let Some(media) = held.media {
-        push_own(out, "content-type", media.name());
-    }
-    for Field { name, value, known } in head.fields().end_to_end(bytes) {
-        if known.is_some_and(|known| held.is_untrue(known)) {
-            continue;
-        }
-        if DROPPED_HEADERS.iter().any(|dropped| name.eq_ignore_ascii_case(dropped.as_bytes())) {
-            continue;
-        }
-        has_request_id |= name.eq_ignore_ascii_case(b"x-request-id");
-        out.extend_from_slice(name);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value);
-        out.extend_from_slice(b"\r\n");
-    }
-    has_request_id
-}
-
-/// Appends a header of ours, unless it is empty.
-fn push_own(out: &mut Vec<u8>, name: &str, value: &str) {
-    if !value.is_empty() {
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
 }
 
 /// Relays a body that is no stream. `tap` reads its usage; without one it is an error or cannot be looked into.

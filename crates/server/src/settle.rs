@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use sluice_dialects::wire::Wire;
 use sluice_limits::Admitted;
-use sluice_pipeline::{Hold, Outcome, ProviderPlan, settle, wire_of};
+use sluice_pipeline::{Hold, Moment, Outcome, ProviderPlan, settle, wire_of};
 use sluice_types::{ErrorKind, Route, ServiceTier, Usage, UsageRecord, flags};
 
+use crate::limit_headers::{self, OwnLimits};
 use crate::metrics::AttemptOutcome;
 use crate::timers::left_of;
 use crate::worker::{Worker, WorkerPlan, wall_clock_ms};
@@ -126,6 +127,24 @@ impl<'w> Settlement<'w> {
 
     pub(crate) fn key(&self) -> Option<u32> {
         self.key
+    }
+
+    /// When the request began, and when the clock was last looked at.
+    pub(crate) fn now(&self) -> Moment {
+        Moment { wall_ms: self.record.started_at_ms, mono_ns: self.worker.monotonic_ns(self.latest) }
+    }
+
+    /// Which limits are the key's, so that headers about them are ours.
+    pub(crate) fn own_limits(&self) -> OwnLimits {
+        self.key.map_or(OwnLimits::default(), |key| OwnLimits::of(self.plan.plan().keys.get(key)))
+    }
+
+    /// Appends what is left of the key's limits.
+    pub(crate) fn push_limits(&self, out: &mut Vec<u8>) {
+        if let Some(key) = self.key {
+            let plan = self.plan.plan();
+            limit_headers::push(out, self.wire(), plan, plan.keys.get(key), self.now());
+        }
     }
 
     /// Books what the key's limits have let in.

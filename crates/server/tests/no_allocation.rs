@@ -15,6 +15,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 use support::dialects::*;
+use support::meters::{budget, meter, price, tokens};
 use support::*;
 
 struct Counting;
@@ -157,12 +158,60 @@ fn requests_allocate_nothing() {
         Case::new("20 KB", OPENAI, chat("m", 20_000, ""), &document),
         Case::new("120 KB", OPENAI, chat("m", 120_000, ""), &document),
         Case::new("stream", OPENAI, chat("m", 900, streamed), &stream),
+        metered_case("metered", OPENAI, chat("m", 900, r#","max_tokens":100"#), &document),
+        metered_case(
+            "metered stream",
+            OPENAI,
+            chat("m", 900, &format!(r#","max_tokens":100{streamed}"#)),
+            &stream,
+        ),
+        metered_case(
+            "metered messages",
+            ANTHROPIC,
+            ANTHROPIC.request_with("m", false, "", &json!({"filler": "x".repeat(900), "max_tokens": 100})),
+            &ANTHROPIC.answer("usage-cache-reasoning"),
+        ),
     ];
     // One after the other, in one test: the count is of the whole process.
     for case in cases.into_iter().chain(OTHERS.into_iter().flat_map(native)) {
         assert_eq!(case.count(), 0, "allocations in {COUNTED} requests: {}", case.name);
     }
     signed_requests_allocate_a_fixed_number_of_times();
+}
+
+/// Five limits and two budgets on a key, in every mode, and one on the provider and its credential.
+fn metered_case(name: &str, api: Api, request: Vec<u8>, answer: &[u8]) -> Case {
+    let window = |kind: Value| ("/window", kind);
+    let most = 1 << 50;
+    let meters = json!([
+        with(
+            budget(1, 9_000_000_000_000),
+            &[window(json!({"kind": "calendar", "unit": "month", "time_zone": "Europe/Berlin"}))]
+        ),
+        with(budget(2, 9_000_000_000_000), &[("/mode", json!("strict"))]),
+        with(meter(3, "requests", most), &[window(json!({"kind": "rate", "period_ms": 60_000}))]),
+        with(tokens(4, 1 << 40), &[window(json!({"kind": "rate", "period_ms": 60_000}))]),
+        with(tokens(5, 1 << 40), &[window(json!({"kind": "sliding", "period_ms": 3_600_000}))]),
+        with(
+            meter(6, "requests", most),
+            &[window(json!({"kind": "fixed", "period_ms": 60_000, "anchor_ms": 0}))]
+        ),
+        meter(7, "concurrency", 1000),
+        meter(8, "requests", most),
+        meter(9, "concurrency", 1000),
+    ]);
+    let mut case = Case::new(name, api, request, answer);
+    case.changes = vec![
+        ("/meters", meters),
+        ("/keys/0/meters", json!([1, 2, 3, 4, 5, 6, 7])),
+        ("/keys/0/routes", json!(["chat_completions", "messages"])),
+        ("/keys/0/providers", json!(["*"])),
+        ("/keys/0/networks", json!(["127.0.0.0/8"])),
+        ("/providers/0/meters", json!([8])),
+        ("/providers/0/keys/0/meters", json!([9])),
+        ("/models/0/targets/0/price", price()),
+    ];
+    case
 }
 
 /// The cases of a dialect that is not OpenAI's.

@@ -73,11 +73,13 @@ pub enum Route {
     MessageBatches = 32,
     /// `/v1/files` of Anthropic, and what is below it
     AnthropicFiles = 33,
+    /// `GET /v1/key/info`
+    KeyInfo = 34,
 }
 
 impl Route {
     /// Every route, in the order of the discriminants.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -111,6 +113,7 @@ impl Route {
         Self::StoredResponses,
         Self::MessageBatches,
         Self::AnthropicFiles,
+        Self::KeyInfo,
     ];
 
     /// The `route` label of metrics and reports.
@@ -150,6 +153,7 @@ impl Route {
             Self::StoredResponses => "stored_responses",
             Self::MessageBatches => "message_batches",
             Self::AnthropicFiles => "anthropic_files",
+            Self::KeyInfo => "key_info",
         }
     }
 }

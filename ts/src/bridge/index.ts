@@ -3,7 +3,7 @@
  * on the other. Nothing here is called per request.
  */
 
-import type { Snapshot, StartOptions, Stats } from './generated/snapshot.js';
+import type { MeterLevel, Snapshot, StartOptions, Stats } from './generated/snapshot.js';
 import { addon, type NativeDataPlane } from './load.js';
 
 /** A running data plane. */
@@ -16,6 +16,8 @@ export interface DataPlane {
   drainRecords(max: number): Buffer;
   /** All counters, summed over the workers. */
   stats(): Stats;
+  /** How meters stand, those of these ids or all. */
+  meterLevels(ids?: readonly number[]): MeterLevel[];
   /** Requests being served. */
   activeCount(): number;
   /** Answers `/readyz` with 503 from now on, and serves all the same. */
@@ -97,6 +99,8 @@ function wrap(native: NativeDataPlane): DataPlane {
     applySnapshot: (json) => refusals(() => native.applySnapshot(json)),
     drainRecords: (max) => native.drainRecords(max),
     stats: () => JSON.parse(native.stats()) as Stats,
+    meterLevels: (ids) =>
+      JSON.parse(native.meterLevels(ids === undefined ? undefined : [...ids])) as MeterLevel[],
     activeCount: () => native.activeCount(),
     setUnready: () => native.setUnready(),
     drain: () => native.drain(),

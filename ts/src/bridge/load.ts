@@ -22,6 +22,7 @@ export interface NativeDataPlane {
   applySnapshot(snapshot: string): void;
   drainRecords(max: number): Buffer;
   stats(): string;
+  meterLevels(ids?: number[]): string;
   activeCount(): number;
   setUnready(): void;
   drain(): void;

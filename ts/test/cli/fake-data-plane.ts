@@ -2,7 +2,7 @@
 
 import type { DataPlane, DemoProvider, SnapshotRefused } from '../../src/bridge/index.js';
 import { RECORD_BYTES, RECORD_FIELDS } from '../../src/bridge/generated/record.js';
-import type { Snapshot, StartOptions, Stats } from '../../src/bridge/generated/snapshot.js';
+import type { MeterLevel, Snapshot, StartOptions, Stats } from '../../src/bridge/generated/snapshot.js';
 import type { NativeParts } from '../../src/main.js';
 
 export class FakeDataPlane implements DataPlane {
@@ -51,6 +51,10 @@ export class FakeDataPlane implements DataPlane {
 
   drainRecords(): Buffer {
     return Buffer.concat(this.waiting.splice(0));
+  }
+
+  meterLevels(): MeterLevel[] {
+    return [];
   }
 
   stats(): Stats {

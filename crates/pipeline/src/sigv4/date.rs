@@ -1,5 +1,7 @@
 //! Dates as signatures write them.
 
+use std::fmt;
+
 use super::SECONDS_PER_DAY;
 
 /// A moment in UTC.
@@ -42,18 +44,22 @@ impl Date {
         format!("{:04}{:02}{:02}", self.year, self.month, self.day_of_month)
     }
 
-    /// `YYYY-MM-DDTHH:MM:SSZ`
-    pub(super) fn rfc3339(&self) -> String {
-        let (hour, minute, second) =
-            (self.second_of_day / 3_600, self.second_of_day / 60 % 60, self.second_of_day % 60);
-        let Self { year, month, day_of_month, .. } = self;
-        format!("{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
-    }
-
     /// `YYYYMMDDTHHMMSSZ`
     pub(super) fn time(&self) -> String {
         let (hour, minute) = (self.second_of_day / 3_600, self.second_of_day / 60 % 60);
         format!("{}T{hour:02}{minute:02}{:02}Z", self.day(), self.second_of_day % 60)
+    }
+}
+
+/// A moment in milliseconds since 1970, written as `YYYY-MM-DDTHH:MM:SSZ` (RFC 3339), rounded up to the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rfc3339(pub u64);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Date { year, month, day_of_month, second_of_day, .. } = Date::of(self.0.div_ceil(1_000));
+        let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 }
 
@@ -76,5 +82,6 @@ mod tests {
         for (seconds, expected) in cases {
             assert_eq!(Date::of(seconds).time(), expected);
         }
+        assert_eq!(Rfc3339(951_782_399_001).to_string(), "2000-02-29T00:00:00Z");
     }
 }

@@ -14,6 +14,7 @@ pub mod dialects;
 mod gateway;
 pub mod h2_client;
 pub mod h2_frames;
+pub mod meters;
 mod process;
 mod record;
 mod upstream;

@@ -85,6 +85,7 @@ export const ROUTES = [
   { id: 31, label: 'stored_responses' },
   { id: 32, label: 'message_batches' },
   { id: 33, label: 'anthropic_files' },
+  { id: 34, label: 'key_info' },
 ] as const;
 
 /** What a record's `error` means; 0 stands for none. */
