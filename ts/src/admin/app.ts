@@ -24,11 +24,13 @@ import { accessRoutes } from './routes/access.js';
 import { auditRoutes } from './routes/audit.js';
 import { catalogueRoutes } from './routes/catalogue.js';
 import { configRoutes } from './routes/config.js';
+import { entitiesRoutes } from './routes/entities.js';
 import { healthRoutes, metricsRoutes, probeRoutes } from './routes/health.js';
 import { keyRoutes } from './routes/keys.js';
 import { providerKeyRoutes } from './routes/provider-keys.js';
 import { usageRoutes } from './routes/usage.js';
 import { ServiceTokens } from './service-tokens.js';
+import { ServedChanges } from './served-changes.js';
 import { ErrorSchema } from './schemas.js';
 import { buildValidator } from './validation.js';
 
@@ -105,7 +107,9 @@ function listRoutes(app: AdminApp): void {
 
 function apiRoutes(api: AdminApp, deps: AdminDependencies): void {
   accessRoutes(api, deps);
-  keyRoutes(api, deps);
+  const changes = new ServedChanges(deps.config);
+  entitiesRoutes(api, deps, changes);
+  keyRoutes(api, deps, changes);
   catalogueRoutes(api, deps);
   usageRoutes(api, deps);
   configRoutes(api, deps);

@@ -7,7 +7,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { ProviderKeyNameTaken, TokenNameTaken } from '../governance/access-ports.js';
 import { UnusableSecret } from '../governance/envelope.js';
 import { InvalidKeyRequest } from '../governance/virtual-key.js';
-import { NameTaken, StoreUnavailable } from '../governance/ports.js';
+import { EntityTaken, NameTaken, StoreUnavailable } from '../governance/ports.js';
 
 /** HTTP status of each code. Codes are stable; messages are for people. */
 export const ADMIN_ERRORS = {
@@ -18,10 +18,14 @@ export const ADMIN_ERRORS = {
   grant_exceeds_actor: 403,
   not_found: 404,
   key_not_found: 404,
+  entity_not_found: 404,
   token_not_found: 404,
   role_not_found: 404,
   provider_key_not_found: 404,
   key_name_taken: 409,
+  entity_name_taken: 409,
+  entity_owned_by_config: 409,
+  entity_in_use: 409,
   key_owned_by_config: 409,
   key_revoked: 409,
   token_name_taken: 409,
@@ -108,6 +112,7 @@ export function asAdminError(error: unknown): AdminError {
   if (error instanceof ProviderKeyNameTaken)
     return new AdminError('provider_key_name_taken', error.message, 'body.name');
   if (error instanceof UnusableSecret) return new AdminError('config_refused', error.message);
+  if (error instanceof EntityTaken) return new AdminError('entity_name_taken', error.message, 'body.name');
   if (error instanceof InvalidKeyRequest) return fromKeyRequest(error);
   if (error instanceof StoreUnavailable)
     return new AdminError('store_unavailable', `the store cannot be used at the moment: ${error.message}`);

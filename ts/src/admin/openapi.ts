@@ -26,6 +26,7 @@ export function openApi(version: string): FastifyDynamicSwaggerOptions {
         { name: 'access', description: 'Tokens and roles of this API.' },
         { name: 'audit', description: 'What was changed, by whom.' },
         { name: 'secrets', description: 'Stored keys of providers, and what they are sealed with.' },
+        { name: 'entities', description: 'Customers, teams, users and tags.' },
         { name: 'keys', description: 'Virtual keys.' },
         { name: 'catalogue', description: 'Configured providers and models.' },
         { name: 'usage', description: 'What was used.' },

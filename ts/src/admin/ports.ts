@@ -8,13 +8,13 @@ import type {
   ProviderKeyRepository,
   SecretsControl,
 } from '../governance/access-ports.js';
-import type { ConfigControl, KeyRepository, LabelRepository } from '../governance/ports.js';
+import type { ConfigControl, EntityRepository, KeyRepository, LabelRepository } from '../governance/ports.js';
 import type { RecorderCounters } from '../usage/recorder.js';
 import type { UsageLedger } from '../usage/ports.js';
 import type { GuardOptions } from './guard.js';
 
 /** Keys and names, and who may change them. */
-export interface AdminStore extends KeyRepository, LabelRepository {
+export interface AdminStore extends KeyRepository, EntityRepository, LabelRepository {
   readonly access: AccessRepository;
   readonly audit: AuditRepository;
   readonly answers: AnswerRepository;

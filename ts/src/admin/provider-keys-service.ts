@@ -5,7 +5,7 @@
 import type { Audited, ProviderKeyRow } from '../governance/access-ports.js';
 import { hintOf } from '../governance/key-secret.js';
 import { AdminError } from './errors.js';
-import { reasons } from './keys-service.js';
+import { reasons } from './served-changes.js';
 import type { AdminDependencies } from './ports.js';
 
 /** Most stored keys of all providers. */

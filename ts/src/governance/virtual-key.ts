@@ -3,7 +3,7 @@
  * the randomness are arguments, and what comes back is the row or the change to store.
  */
 
-import { OPEN_SCOPE } from './entity.js';
+import { OPEN_SCOPE, type KeyScope } from './entity.js';
 import { digestOf, generateKeySecret, hintOf, type RandomBytes } from './key-secret.js';
 import { isNamePattern, MAX_NAME_CHARACTERS } from './name-pattern.js';
 import type { KeyDigest, KeyLimits, NewVirtualKey, VirtualKeyChange, VirtualKeyRow } from './ports.js';
@@ -34,6 +34,8 @@ export interface KeyRequest {
   readonly limits?: KeyLimits;
   /** Milliseconds since 1970; absent or null for never. */
   readonly expiresAt?: number | null;
+  /** Whose it is and what it is narrowed to; what is absent is open. */
+  readonly scope?: Partial<KeyScope>;
 }
 
 /** One thing that is wrong with a request concerning a key. */
@@ -76,6 +78,7 @@ export function mintKey(request: KeyRequest, random: RandomBytes, now: number): 
     createdAt: now,
     hint: hintOf(secret),
     ...OPEN_SCOPE,
+    ...request.scope,
   };
   return { row, secret };
 }
@@ -110,6 +113,7 @@ export function changeKey(key: VirtualKeyRow, request: Partial<KeyRequest>, now:
     ...(request.name !== undefined && { name: request.name }),
     ...(request.models !== undefined && { models: request.models }),
     ...(request.limits !== undefined && { limits: request.limits }),
+    ...request.scope,
     ...(request.expiresAt !== undefined && { digests: withExpiry(key.digests, request.expiresAt) }),
   };
 }

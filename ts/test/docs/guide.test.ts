@@ -38,3 +38,15 @@ it('the example of a store is a configuration without problems', () => {
   expect(problems).toEqual([]);
   expect(config?.postgres).toMatchObject({ host: 'db.internal', database: 'sluice', user: 'sluice' });
 });
+
+it('the examples of budgets are configurations without problems', () => {
+  const page = readFileSync(new URL('../../../docs/guide/budgets.md', import.meta.url), 'utf8');
+  const texts = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
+  const variables = { OPENAI_API_KEY: 'sk-example', ALICE_NIGHTLY_KEY: 'a'.repeat(40) };
+  const rules = texts.map((text) => {
+    const { config, problems } = parseConfig(text, null, surroundings(variables, {}));
+    expect(problems).toEqual([]);
+    return [...(config?.entities ?? []), ...(config?.models ?? [])].flatMap((one) => one.rules).length;
+  });
+  expect(rules).toEqual([5, 1]);
+});

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import type { ConfigProblem, ConfigReport, ConfigStatus } from '../../governance/ports.js';
 import type { AdminApp } from '../app.js';
 import { AdminError } from '../errors.js';
-import { reasons } from '../keys-service.js';
+import { reasons } from '../served-changes.js';
 import type { AdminDependencies } from '../ports.js';
 import { named, nullable, oneOf, record, refusals, timestamp, toTimestamp } from '../schemas.js';
 import { Model, modelView, Provider, providerView } from './catalogue.js';
