@@ -159,7 +159,7 @@ async function spentByKey(gateway) {
   const spent = new Map();
   for (let offset = 0; ;) {
     const page = await adminOf(gateway, `/admin/v1/usage?group_by=key&limit=1000&offset=${offset}`);
-    for (const { key, cost } of page.rows) spent.set(key.name, Number(cost));
+    for (const { key, cost_usd } of page.rows) spent.set(key.name, Number(cost_usd));
     offset += page.rows.length;
     if (page.rows.length < 1_000) return spent;
   }

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use sluice_limits::meter::{CalendarUnit, Held, Measure, MeterSpec, MeterState, Mode, WindowSpec};
+use sluice_limits::meter::{CalendarUnit, Measure, MeterSpec, MeterState, Mode, WindowSpec};
 
 const ROUNDS: usize = 200;
 const REPEATS: u32 = 5_000;
@@ -76,15 +76,17 @@ fn concurrency() -> MeterState {
 /// The best and the middle of many short rounds: what the work costs when nothing interrupts it, and mostly.
 fn report(what: &str, meters: &[MeterState]) {
     let (mut rounds, mut now_ns) = (Vec::with_capacity(ROUNDS), 0_u64);
+    let mut held = Vec::with_capacity(meters.len());
     for _ in 0..ROUNDS {
         let start = Instant::now();
         for _ in 0..REPEATS {
             now_ns += STEP_NS;
             let wall_ms = BEGIN_MS + now_ns / 1_000_000;
-            let mut held = Held::new();
-            let granted = held.reserve_all(meters.iter().map(|m| (m, black_box(2))), wall_ms, now_ns);
-            assert!(granted.is_ok(), "the limits are high enough");
-            black_box(&mut held).settle_all(meters.iter().map(|m| (m, black_box(1))), now_ns);
+            let reserve = |m: &MeterState| m.reserve(black_box(2), wall_ms, now_ns);
+            held.extend(meters.iter().map(|m| reserve(m).expect("the limits are high enough")));
+            for (meter, reservation) in meters.iter().zip(black_box(&mut held).drain(..)) {
+                meter.settle(reservation, black_box(1), now_ns);
+            }
         }
         rounds.push(start.elapsed().as_nanos() as f64 / f64::from(REPEATS));
     }

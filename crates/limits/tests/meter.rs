@@ -3,7 +3,7 @@
 mod support;
 
 use sluice_limits::meter::{
-    CalendarUnit, Held, INLINE, Level, MAX_LIMIT, Measure, MeterSpec, MeterState, Mode, SpecError, WindowSpec,
+    CalendarUnit, Level, MAX_LIMIT, Measure, MeterSpec, MeterState, Mode, SpecError, WindowSpec,
 };
 use support::{Clocked, DAY_MS, HOUR_MS, MINUTE_MS, NS_PER_MS, SECOND_MS, calendar, fixed, meter, spec, utc};
 
@@ -255,28 +255,6 @@ fn bad_specifications_are_named() {
     assert!(MeterState::new(&spec(MAX_LIMIT, calendar(CalendarUnit::Year, "europe/berlin"))).is_ok());
     let unused = MeterSpec { measure: Measure::Concurrency, ..spec(1, fixed(0)) };
     assert!(MeterState::new(&unused).is_ok(), "a window that is not looked at");
-}
-
-#[test]
-fn all_meters_grant_or_none() {
-    let now = (utc("2026-05-13T10:30:00"), 7);
-    let meters: Vec<MeterState> =
-        (0..20).map(|i| meter(if i == 17 { 5 } else { 100 }, fixed(HOUR_MS))).collect();
-    let ask = |amount| meters.iter().map(move |meter| (meter, amount));
-    let used = || meters.iter().map(|m| m.level(now.0, now.1).used).collect::<Vec<_>>();
-    let mut held = Held::new();
-    held.reserve_all(ask(4).take(3), now.0, now.1).expect("room");
-    assert_eq!(held.len(), 3);
-    let refused = held.reserve_all(ask(6).skip(3), now.0, now.1).expect_err("no room for 6 of 5");
-    assert_eq!((refused.index, refused.shortage.limit, held.len()), (14, 5, 3));
-    assert_eq!(used().iter().sum::<i64>(), 12, "nothing else is held");
-    held.reserve_all(ask(4).skip(3), now.0, now.1).expect("room");
-    assert!(held.len() > INLINE);
-    held.settle_all(ask(3), now.1);
-    assert_eq!(used(), vec![3; 20]);
-    assert!(held.is_empty());
-    held.settle_all(ask(100), now.1);
-    assert_eq!(used(), vec![3; 20], "settled once");
 }
 
 #[test]

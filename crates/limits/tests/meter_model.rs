@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sluice_limits::meter::{CalendarUnit, Held, MeterState, Reservation, WindowSpec};
+use sluice_limits::meter::{CalendarUnit, MeterState, Reservation, WindowSpec};
 use support::{Clocked, HOUR_MS, MINUTE_MS, NS_PER_MS, SECOND_MS, ZONES, calendar, fixed, meter, utc};
 
 /// What happens to a meter.
@@ -246,29 +246,6 @@ proptest! {
             prop_assert!(level.used >= 0 && level.reserved == 0);
             prop_assert!((0..=limit).contains(&level.remaining()));
             meter.preload(wall_ms, 0, wall_ms, mono_ns);
-        }
-    }
-
-    /// Several meters: all grant or none, whatever they are.
-    #[test]
-    fn together_or_not_at_all(
-        limits in prop::collection::vec(0..50_i64, 1..24),
-        asks in prop::collection::vec((0..30_i64, 0..30_i64), 1..30),
-    ) {
-        let now = (utc("2026-05-13T10:30:00"), 99);
-        let meters: Vec<MeterState> = limits.iter().map(|&limit| meter(limit, fixed(HOUR_MS))).collect();
-        let mut used = vec![0; limits.len()];
-        for (amount, actual) in asks {
-            let mut held = Held::new();
-            let result = held.reserve_all(meters.iter().map(|m| (m, amount)), now.0, now.1);
-            let first = (0..limits.len()).find(|&i| amount > 0 && used[i] + amount > limits[i]);
-            prop_assert_eq!(result.map_err(|refused| refused.index).err(), first);
-            held.settle_all(meters.iter().map(|m| (m, actual)), now.1);
-            if first.is_none() {
-                used.iter_mut().for_each(|used| *used += actual);
-            }
-            let levels: Vec<i64> = meters.iter().map(|m| m.level(now.0, now.1).used).collect();
-            prop_assert_eq!(&levels, &used);
         }
     }
 }

@@ -13,7 +13,6 @@
 //! is used on, as it stands. Back beyond: see [`MeterState::reserve`].
 
 mod calendar;
-mod held;
 mod sliding;
 mod spec;
 mod windows;
@@ -21,7 +20,6 @@ mod windows;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 pub use calendar::CalendarUnit;
-pub use held::{Held, INLINE, Refused};
 pub use spec::{MAX_LIMIT, Measure, MeterSpec, Mode, SpecError, WindowSpec};
 
 use crate::bucket;
