@@ -29,7 +29,11 @@ const MAX_KEY_CHARACTERS = 255;
 const MAX_ANSWER_CHARACTERS = 1_048_576;
 
 const KEY_BYTES = 32;
-const CODES: readonly AdminErrorCode[] = ['idempotency_key_in_use', 'idempotency_key_reused'];
+const CODES: readonly AdminErrorCode[] = [
+  'invalid_request',
+  'idempotency_key_in_use',
+  'idempotency_key_reused',
+];
 
 declare module 'fastify' {
   interface FastifyRequest {
