@@ -21,14 +21,7 @@ export function readPaths(
 ): Pick<ProviderConfig, 'paths' | 'modelInBody'> {
   const known = dialect === row?.dialect ? row : undefined;
   const paths: Paths = raw.paths ?? known?.paths ?? {};
-  for (const call of Object.keys(raw.paths ?? {}) as Call[]) {
-    if (CALLS_OF[dialect].includes(call)) continue;
-    reading.problems.error(
-      { path: [...path, 'paths', call], part: 'key' },
-      'unknown_call',
-      `found a call that the dialect ${dialect} has not, expected one of ${CALLS_OF[dialect].join(', ')}`,
-    );
-  }
+  checkCalls(reading, raw, dialect, path);
   const namesModel = Object.values(paths).some((written) => written.includes('{model}'));
   if (raw.model_in_body !== undefined && !namesModel) {
     reading.problems.error(
@@ -39,4 +32,15 @@ export function readPaths(
   }
   const modelInBody = raw.model_in_body ?? (namesModel ? known?.modelInBody : undefined);
   return { paths, modelInBody: modelInBody ?? null };
+}
+
+function checkCalls({ problems }: Reading, raw: RawProvider, dialect: Dialect, path: DocumentPath): void {
+  for (const call of Object.keys(raw.paths ?? {}) as Call[]) {
+    if (CALLS_OF[dialect].includes(call)) continue;
+    problems.error(
+      { path: [...path, 'paths', call], part: 'key' },
+      'unknown_call',
+      `found a call that the dialect ${dialect} has not, expected one of ${CALLS_OF[dialect].join(', ')}`,
+    );
+  }
 }

@@ -112,10 +112,15 @@ function authTextOf(reading: Reading, raw: RawProvider, row: CatalogueRow | unde
   const keyed = raw.key !== undefined || raw.keys !== undefined;
   if (raw.auth !== undefined) return raw.auth;
   if (row?.auth === 'aws_sigv4') return keyed || hasBearer(reading, raw) ? 'bearer' : row.auth;
-  if (raw.entra !== undefined && !keyed) return 'azure_entra';
-  if (raw.oauth !== undefined && !keyed) return 'oauth';
+  const fetched = keyed ? undefined : fetchedAuth(raw);
+  if (fetched !== undefined) return fetched;
   if (row !== undefined && (raw.dialect === undefined || raw.dialect === row.dialect)) return row.auth;
   return usualAuth(raw.dialect, keyed);
+}
+
+function fetchedAuth({ entra, oauth }: RawProvider): string | undefined {
+  if (entra !== undefined) return 'azure_entra';
+  return oauth === undefined ? undefined : 'oauth';
 }
 
 /** How the companies that made the dialects take their keys, and so do those who serve them too; `bearer` for the rest. */
