@@ -20,15 +20,18 @@ export const CRATES = {
   limits: { uses: [] },
   dialects: { uses: ['types'] },
   pipeline: { uses: ['types', 'http1', 'dialects', 'limits'] },
+  journal: { uses: ['types'] },
   demo: { uses: ['types', 'http1'] },
   loadgen: { uses: ['http1'], dev: ['demo', 'testkit'] },
   testkit: { uses: ['http1', 'demo'] },
   server: { uses: ['types', 'http1', 'dialects', 'limits', 'pipeline'], dev: ['testkit', 'demo', 'loadgen'] },
-  node: { uses: ['types', 'server', 'demo', 'loadgen'] },
+  node: { uses: ['types', 'server', 'journal', 'demo', 'loadgen'] },
 };
 
 /** Crates that may have sockets; testkit is only ever a dev-dependency. */
 const WITH_SOCKETS = ['server', 'demo', 'loadgen', 'testkit'];
+/** Crates that may have files; they write them without an event loop. */
+const WITH_FILES = ['journal'];
 /** Crates whose output depends on their arguments alone: no clock, no IO, no threads, no async. */
 const PURE = ['types', 'http1', 'dialects', 'limits', 'pipeline'];
 
@@ -60,7 +63,8 @@ const RUST_WORDS = [
     pattern: /\bstd::(?:fs|env|process|thread)\b/,
     denied: PURE,
   },
-  { what: 'async code', pattern: /\basync\s+(?:fn|move|\{)|\.await\b/, denied: PURE },
+  { what: 'a file', pattern: /\bstd::fs\b|\b(?:File|OpenOptions)::\w/, allowed: WITH_FILES },
+  { what: 'async code', pattern: /\basync\s+(?:fn|move|\{)|\.await\b/, denied: [...PURE, ...WITH_FILES] },
 ];
 
 /**
@@ -83,8 +87,10 @@ export const FOLDERS = {
   telemetry: ['governance', 'usage', 'prices', 'generated'],
   secrets: ['governance'],
   admin: ['governance', 'usage', 'prices', 'generated'],
+  recording: ['config', 'usage', 'store', 'telemetry', 'generated'],
   main: [
     'bridge',
+    'recording',
     'governance',
     'config',
     'credentials',

@@ -3,14 +3,16 @@
  * opposite order. Nothing here decides anything; it hands the parts to each other.
  */
 
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type AdminApp, buildAdminApp, closeAdmin, listenAdmin } from './admin/index.js';
 import {
+  openJournal,
   SnapshotRefused,
   startDataPlane,
   startDemoProvider,
   type DataPlane,
   type DemoProvider,
+  type Journal,
 } from './bridge/index.js';
 import type { Snapshot } from './bridge/generated/snapshot.js';
 import { ConfigChangeLog } from './config/change-log.js';
@@ -32,17 +34,16 @@ import { SecretKeeper } from './secrets/index.js';
 import { activator } from './snapshot/activate.js';
 import { startOptions } from './snapshot/compile.js';
 import { configPathOf } from './snapshot/refusal.js';
+import { journalOptions, openRecorder, startRetention } from './recording.js';
 import { openStore, type Store } from './store/index.js';
 import { createLogger, Metrics } from './telemetry/index.js';
-import { ReportRetention, UsageRecorder } from './usage/index.js';
+import type { UsageRecorder } from './usage/index.js';
 
 /** How often the store is asked whether another process has changed it: the time `sluice keys` takes to be noticed. */
 const STORE_POLL_MS = 250;
 
 /** How often a drain looks whether the last request has finished. */
 const DRAIN_POLL_MS = 25;
-
-const MS_PER_DAY = 86_400_000;
 
 /** What a gateway is started with. */
 export interface GatewayOptions {
@@ -58,6 +59,7 @@ export interface GatewayOptions {
 
 /** Parts that tests replace. */
 export interface NativeParts {
+  readonly openJournal: typeof openJournal;
   readonly startDataPlane: typeof startDataPlane;
   readonly startDemoProvider: typeof startDemoProvider;
 }
@@ -91,7 +93,7 @@ export interface Gateway {
  */
 export async function startGateway(
   options: GatewayOptions,
-  native: NativeParts = { startDataPlane, startDemoProvider },
+  native: NativeParts = { openJournal, startDataPlane, startDemoProvider },
 ): Promise<Gateway> {
   const undo: (() => unknown)[] = [];
   try {
@@ -112,8 +114,7 @@ async function assemble(
   const { config } = loaded;
   const logger = createLogger(config.logLevel, options.log);
 
-  const store = await openStore(config.dataDir, config.postgres);
-  undo.push(() => store.close());
+  const { journal, store, recorder } = await openStorage(config, native, undo, logger);
   const tokens = await adminTokens(store, config.admin.token, randomBytes);
   const first = await firstKeyOf(config, store);
   if (first !== null) {
@@ -130,8 +131,9 @@ async function assemble(
   serving = () => manager.config;
   credentials.listen(() => void renewed(manager, logger));
   const dataPlane = plane.running();
-  const recorder = await startRecorder(config, { store, source: dataPlane, logger });
-  undo.push(() => recorder.stop());
+  journal.start(dataPlane);
+  recorder.start();
+  undo.push(() => stopRecording(plane, journal, recorder));
   const retention = startRetention(config, store, logger);
   undo.push(() => retention?.stop());
   const parts = { version: options.version, logger, store, manager, dataPlane, recorder, secrets };
@@ -157,15 +159,38 @@ async function assemble(
       await retention?.stop();
       const result = await drainPlane(dataPlane, manager.config);
       await closeAdmin(app);
-      plane.stop();
-      await recorder.stop();
+      await stopRecording(plane, journal, recorder);
       await store.close();
+      journal.close();
       return result;
     },
   };
 }
 
 type Logger = ReturnType<typeof createLogger>;
+
+/** What outlives the process. What earlier runs left is in the store before anything is counted on top of it. */
+async function openStorage(
+  config: Config,
+  native: NativeParts,
+  undo: (() => unknown)[],
+  logger: Logger,
+): Promise<{ journal: Journal; store: Store; recorder: UsageRecorder }> {
+  const options = journalOptions(config);
+  const journal = native.openJournal(options);
+  undo.push(() => journal.close());
+  const store = await openStore(config.dataDir, config.postgres);
+  undo.push(() => store.close());
+  const recorder = await openRecorder(config, { store, journal, bootId: options.boot_id, logger });
+  return { journal, store, recorder };
+}
+
+/** From where records come to where they end: each step takes what the one before still had. */
+async function stopRecording(plane: PlaneOwner, journal: Journal, recorder: UsageRecorder): Promise<void> {
+  plane.stop();
+  journal.stop();
+  await recorder.stop();
+}
 
 /** Owns the native parts: the data plane, and the demo provider that is started when it is first needed. */
 class PlaneOwner {
@@ -286,36 +311,6 @@ function startManager(
       .applied(config)
       .catch((err: unknown) => logger.error({ err }, 'the audit log could not be written'));
   return ConfigManager.start({ file, surroundings, activate, onApplied, onReload }, loaded);
-}
-
-async function startRecorder(
-  config: Config,
-  parts: { store: Store; source: DataPlane; logger: Logger },
-): Promise<UsageRecorder> {
-  const { store, source, logger } = parts;
-  const recorder = await UsageRecorder.open({
-    source,
-    ledger: store.usage,
-    bootId: randomUUID(),
-    retentionMs: config.usageDetailDays * MS_PER_DAY,
-    now: Date.now,
-    onError: (err) => logger.error({ err }, 'usage could not be stored; it will be tried again'),
-  });
-  recorder.start();
-  return recorder;
-}
-
-/** The sums behind the reports are kept for good unless the file says otherwise. */
-function startRetention(config: Config, { usage }: Store, logger: Logger): ReportRetention | null {
-  if (config.usageReportDays === null) return null;
-  const retention = new ReportRetention({
-    ledger: usage,
-    keepMs: config.usageReportDays * MS_PER_DAY,
-    now: Date.now,
-    onError: (err) => logger.error({ err }, 'old sums of usage could not be deleted; it will be tried again'),
-  });
-  retention.start();
-  return retention;
 }
 
 interface AdminParts {

@@ -5,9 +5,11 @@
 
 #![allow(missing_docs, reason = "napi-derive generates public items without documentation")]
 
+mod journal;
+
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{AsyncTask, Buffer};
+use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Error, Result, Status, Task};
 use napi_derive::napi;
 use serde::de::DeserializeOwned;
@@ -25,7 +27,7 @@ pub fn version() -> String {
 /// A running data plane.
 #[napi]
 pub struct DataPlane {
-    plane: Arc<Plane>,
+    pub(crate) plane: Arc<Plane>,
 }
 
 #[napi]
@@ -59,12 +61,6 @@ impl DataPlane {
     pub fn apply_snapshot(&self, snapshot: String) -> Result<()> {
         let snapshot: Snapshot = from_json("snapshot", &snapshot)?;
         self.plane.apply(&snapshot).map_err(|error| refused(&error.path, error.code, &error.message))
-    }
-
-    /// Takes up to `max` usage records as bytes.
-    #[napi]
-    pub fn drain_records(&self, max: u32) -> Buffer {
-        self.plane.drain_records(max as usize).into()
     }
 
     /// All counters, as JSON.

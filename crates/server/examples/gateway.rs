@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use sluice_server::DataPlane;
 
-/// As the recorder of the TypeScript side does it.
-const DRAIN_EVERY: Duration = Duration::from_millis(200);
+/// As the journal does it.
+const DRAIN_EVERY: Duration = Duration::from_millis(50);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -24,8 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(std::io::stdout(), "{}", plane.addresses()[0])?;
     let drained = Arc::downgrade(&plane);
     thread::spawn(move || {
+        let mut records = Vec::new();
         while let Some(plane) = drained.upgrade() {
-            drop(plane.drain_records(1 << 20));
+            plane.drain_records(&mut records, 1 << 20);
+            records.clear();
             drop(plane);
             thread::sleep(DRAIN_EVERY);
         }

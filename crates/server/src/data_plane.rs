@@ -206,20 +206,18 @@ impl DataPlane {
         served.plan.meters.iter().filter(is_wanted).map(level).collect()
     }
 
-    /// Takes up to `max` finished records, oldest first per worker, each of [`RECORD_BYTES`].
-    #[must_use]
-    pub fn drain_records(&self, max: usize) -> Vec<u8> {
+    /// Adds up to `max` finished records to a buffer, oldest first per worker, each of [`RECORD_BYTES`].
+    pub fn drain_records(&self, out: &mut Vec<u8>, max: usize) {
         forget_unused(&mut lock(&self.replaced));
-        let mut out = Vec::new();
+        let mut left = max;
         for ring in lock(&self.rings).iter_mut() {
-            let room = max - out.len() / RECORD_BYTES;
-            let Ok(chunk) = ring.read_chunk(ring.slots().min(room)) else { continue };
+            let Ok(chunk) = ring.read_chunk(ring.slots().min(left)) else { continue };
             let (first, second) = chunk.as_slices();
-            out.reserve((first.len() + second.len()) * RECORD_BYTES);
-            out.extend(first.iter().chain(second).flatten());
+            left -= first.len() + second.len();
+            out.extend_from_slice(first.as_flattened());
+            out.extend_from_slice(second.as_flattened());
             chunk.commit_all();
         }
-        out
     }
 
     /// All counters, summed over the workers.

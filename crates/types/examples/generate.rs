@@ -6,8 +6,8 @@ use std::io::Write;
 use schemars::schema_for;
 use serde_json::{Value, json};
 use sluice_types::{
-    ErrorKind, FIELDS, LATENCY_BOUNDS_US, MeterLevel, RECORD_BYTES, Route, ServiceTier, Snapshot,
-    StartOptions, Stats, UsageRecord, flags,
+    ErrorKind, FIELDS, JournalOptions, JournalStats, LATENCY_BOUNDS_US, MeterLevel, RECORD_BYTES, Route,
+    ServiceTier, Snapshot, StartOptions, Stats, UsageRecord, flags,
 };
 
 fn main() {
@@ -28,6 +28,8 @@ fn main() {
             "Snapshot": schema_for!(Snapshot),
             "Stats": schema_for!(Stats),
             "MeterLevel": schema_for!(MeterLevel),
+            "JournalOptions": schema_for!(JournalOptions),
+            "JournalStats": schema_for!(JournalStats),
         },
         "record": {
             "bytes": RECORD_BYTES,

@@ -6,6 +6,7 @@
 
 mod call_path;
 mod error_kind;
+mod journal;
 mod meter;
 mod price;
 mod record;
@@ -15,6 +16,7 @@ mod stats;
 
 pub use call_path::{CallKind, CallPath};
 pub use error_kind::ErrorKind;
+pub use journal::{JournalOptions, JournalStats, JournalSync};
 pub use meter::{
     CalendarUnit, Measure, Meter, MeterLevel, MeterMode, MeterUse, RefusalStyle, TokenWeights, Window,
 };

@@ -65,7 +65,8 @@ pub struct WorkerStats {
     pub active_requests: u64,
     /// Streams being served.
     pub active_streams: u64,
-    /// Usage records lost because nobody drained the ring in time; their tokens are still in the counters.
+    /// Usage records lost because the ring was full: the journal could not take them in time. Their tokens are still in the
+    /// counters.
     pub ring_dropped: u64,
     /// Usage records waiting.
     pub ring_used: u64,

@@ -3,8 +3,15 @@
  * on the other. Nothing here is called per request.
  */
 
-import type { MeterLevel, Snapshot, StartOptions, Stats } from './generated/snapshot.js';
-import { addon, type NativeDataPlane } from './load.js';
+import type {
+  JournalOptions,
+  JournalStats,
+  MeterLevel,
+  Snapshot,
+  StartOptions,
+  Stats,
+} from './generated/snapshot.js';
+import { addon, type JournalBatch, type JournalDamage, type NativeDataPlane } from './load.js';
 
 /** A running data plane. */
 export interface DataPlane {
@@ -12,8 +19,6 @@ export interface DataPlane {
   addresses(): string[];
   /** Puts a snapshot (JSON) into service, whole or not at all; throws {@link SnapshotRefused}. */
   applySnapshot(json: string): void;
-  /** Takes up to `max` usage records, `RECORD_BYTES` each. */
-  drainRecords(max: number): Buffer;
   /** All counters, summed over the workers. */
   stats(): Stats;
   /** How meters stand, those of these ids or all. */
@@ -26,6 +31,27 @@ export interface DataPlane {
   drain(): void;
   /** Drops what is under way and joins the threads. */
   stop(): void;
+}
+
+/** Where usage records are safe from a killed process until the store has them. Its directory is its own until closed. */
+export interface Journal {
+  /** Starts to take the records of a data plane. */
+  start(plane: DataPlane): void;
+  /** The next records in order, up to `max`; null where none are waiting. They are not given again. */
+  next(max: number): JournalBatch | null;
+  /** Says that the frames up to a sequence are stored. */
+  acknowledge(sequence: number): void;
+  /** Boot ids of the earlier runs that left records, the oldest first. */
+  leftBehind(): string[];
+  /** Records of an earlier run after a sequence, up to `max`; null where there are no more. */
+  recover(bootId: string, after: number, max: number): JournalBatch | null;
+  /** Deletes what an earlier run left; damaged files are kept aside. */
+  forget(bootId: string): JournalDamage;
+  stats(): JournalStats;
+  /** Takes and writes what the data plane still has, and ends the threads; what it took can be had all the same. */
+  stop(): void;
+  /** Stops, and gives the directory free. Where all was acknowledged, nothing is left in it. */
+  close(): void;
 }
 
 /** How a demo provider behaves; see `sluice demo-provider --help`. */
@@ -73,6 +99,26 @@ export function startDataPlane(options: StartOptions, snapshot: Snapshot): DataP
   return wrap(native);
 }
 
+/** Opens the journal of a directory. Throws a plain error where another process holds it, or it cannot be written. */
+export function openJournal(options: JournalOptions): Journal {
+  const native = plainly(() => addon().Journal.open(JSON.stringify(options)));
+  return {
+    start: (plane) => {
+      const nativePlane = nativePlanes.get(plane);
+      if (nativePlane === undefined) throw new TypeError('not a data plane of this bridge');
+      native.start(nativePlane);
+    },
+    next: (max) => native.next(max),
+    acknowledge: (sequence) => native.acknowledge(sequence),
+    leftBehind: () => native.leftBehind(),
+    recover: (bootId, after, max) => plainly(() => native.recover(bootId, after, max)),
+    forget: (bootId) => plainly(() => native.forget(bootId)),
+    stats: () => JSON.parse(native.stats()) as JournalStats,
+    stop: () => native.stop(),
+    close: () => native.close(),
+  };
+}
+
 /** Starts a demo provider on threads of its own. */
 export function startDemoProvider(options: DemoOptions): DemoProvider {
   const native = refusals(() => addon().DemoProvider.start(JSON.stringify(options)));
@@ -93,11 +139,19 @@ export async function runLoad(options: object): Promise<unknown> {
   }
 }
 
+/** What lies behind a data plane, for the journal that takes its records. */
+const nativePlanes = new WeakMap<DataPlane, NativeDataPlane>();
+
 function wrap(native: NativeDataPlane): DataPlane {
+  const plane = bound(native);
+  nativePlanes.set(plane, native);
+  return plane;
+}
+
+function bound(native: NativeDataPlane): DataPlane {
   return {
     addresses: () => native.addresses(),
     applySnapshot: (json) => refusals(() => native.applySnapshot(json)),
-    drainRecords: (max) => native.drainRecords(max),
     stats: () => JSON.parse(native.stats()) as Stats,
     meterLevels: (ids) =>
       JSON.parse(native.meterLevels(ids === undefined ? undefined : [...ids])) as MeterLevel[],
@@ -106,6 +160,16 @@ function wrap(native: NativeDataPlane): DataPlane {
     drain: () => native.drain(),
     stop: () => native.stop(),
   };
+}
+
+/** Runs a call whose failures concern no document, only the machine: their message says it all. */
+function plainly<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const refused = asRefusal(error);
+    throw refused instanceof SnapshotRefused ? new Error(refused.message, { cause: error }) : error;
+  }
 }
 
 function refusals<T>(call: () => T): T {

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 export interface Addon {
   version(): string;
   DataPlane: { start(options: string, snapshot: string): NativeDataPlane };
+  Journal: { open(options: string): NativeJournal };
   DemoProvider: { start(options: string): NativeDemoProvider };
   runLoad(options: string): Promise<string>;
 }
@@ -20,13 +21,45 @@ export interface Addon {
 export interface NativeDataPlane {
   addresses(): string[];
   applySnapshot(snapshot: string): void;
-  drainRecords(max: number): Buffer;
   stats(): string;
   meterLevels(ids?: number[]): string;
   activeCount(): number;
   setUnready(): void;
   drain(): void;
   stop(): void;
+}
+
+/** Records that a journal gives out together. */
+export interface JournalBatch {
+  /** Sequence of the last frame among them. */
+  readonly sequence: number;
+  readonly count: number;
+  /** Bytes of each: other than ours in what another version has written. */
+  readonly recordBytes: number;
+  readonly records: Buffer;
+}
+
+/** What was found wrong in the files of an earlier run. */
+export interface JournalDamage {
+  /** Bytes of writes that were under way when the process or the machine died. */
+  readonly cutBytes: number;
+  /** Bytes that could not be read, with readable ones behind them. */
+  readonly damagedBytes: number;
+  /** Names of the files kept aside for it. */
+  readonly kept: string[];
+}
+
+/** A journal as the addon gives it. */
+export interface NativeJournal {
+  start(plane: NativeDataPlane): void;
+  next(max: number): JournalBatch | null;
+  acknowledge(sequence: number): void;
+  leftBehind(): string[];
+  recover(bootId: string, after: number, max: number): JournalBatch | null;
+  forget(bootId: string): JournalDamage;
+  stats(): string;
+  stop(): void;
+  close(): void;
 }
 
 /** A demo provider as the addon gives it. */

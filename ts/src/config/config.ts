@@ -35,6 +35,7 @@ export interface Config {
   /** Null keeps the sums behind the reports for good. */
   readonly usageReportDays: number | null;
   readonly secrets: SecretsConfig;
+  readonly usageSync: UsageSync;
   /** Directory of the database, absolute. */
   readonly dataDir: string;
   /** Where the store is kept; null for SQLite in {@link Config.dataDir}. */
@@ -54,6 +55,9 @@ export interface PostgresConfig {
   /** Null for a connection that is not encrypted. */
   readonly tls: { readonly verify: 'name' | 'chain' | 'nothing'; readonly caPem: string | null } | null;
 }
+
+/** When records in the journal reach the disk. */
+export type UsageSync = 'always' | 'interval' | 'never';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 

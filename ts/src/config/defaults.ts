@@ -42,6 +42,7 @@ export const DEFAULTS = {
   unpriced: 'refuse_under_budget',
   reloadOnChange: true,
   usageDetailDays: 30,
+  usageSync: 'interval',
   metrics: 'loopback',
   logLevel: 'info',
 

@@ -210,6 +210,7 @@ const FIXED: readonly { readonly path: DocumentPath; readonly of: (config: Confi
   { path: ['settings', 'log_level'], of: ({ logLevel }) => logLevel },
   { path: ['settings', 'usage_detail_days'], of: ({ usageDetailDays }) => usageDetailDays },
   { path: ['settings', 'usage_report_days'], of: ({ usageReportDays }) => usageReportDays },
+  { path: ['settings', 'usage_sync'], of: ({ usageSync }) => usageSync },
 ];
 
 function asProblem(

@@ -265,6 +265,14 @@ const Settings = mapping(
         'Days for which the sums behind the reports are kept; for good unless given. Changes take a restart.',
       ),
     ),
+    usage_sync: optional(
+      choice(
+        ['always', 'interval', 'never'],
+        'When usage records reach the disk, for the case that the machine loses power: after every write, four times a ' +
+          'second, or when the system sees fit. A killed process loses no written record in any case. Changes take a restart.',
+        { default: DEFAULTS.usageSync },
+      ),
+    ),
     log_level: optional(
       choice(['debug', 'info', 'warn', 'error'], 'Least severe log lines to write. Changes take a restart.', {
         default: DEFAULTS.logLevel,

@@ -36,7 +36,13 @@ function readSwitches(
 
 type Process = Pick<
   Config,
-  'drainTimeoutMs' | 'drainLagMs' | 'reloadOnChange' | 'logLevel' | 'usageDetailDays' | 'usageReportDays'
+  | 'drainTimeoutMs'
+  | 'drainLagMs'
+  | 'reloadOnChange'
+  | 'logLevel'
+  | 'usageDetailDays'
+  | 'usageReportDays'
+  | 'usageSync'
 > & {
   readonly workers: number;
   readonly maxConnections: number;
@@ -52,6 +58,7 @@ export function readProcess(reading: Reading): Process {
     reloadOnChange: settings.reload_on_change ?? DEFAULTS.reloadOnChange,
     usageDetailDays: settings.usage_detail_days ?? DEFAULTS.usageDetailDays,
     usageReportDays: settings.usage_report_days ?? null,
+    usageSync: settings.usage_sync ?? DEFAULTS.usageSync,
     logLevel: settings.log_level ?? DEFAULTS.logLevel,
     workers: section(reading, 'workers') ?? DEFAULTS.workers,
     maxConnections: readable(reading, 'limits').connections ?? DEFAULTS.connections,

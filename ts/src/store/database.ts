@@ -20,6 +20,8 @@ export interface Database {
   readonly usage: UsageWriter;
   /** Runs a query that may take long, where it holds up nothing else; refused when it takes too long. */
   read<T>(query: Compilable<T>): Promise<T[]>;
+  /** Returns when what was written outlives a machine that loses power. */
+  makeDurable(): Promise<void>;
   /** Changes when another process has written; writes of this one leave it as it is. */
   changeCounter(): Promise<number>;
   close(): Promise<void>;

@@ -84,6 +84,11 @@ export class PostgresDatabase implements Database {
     return others;
   }
 
+  /** A commit is answered when it is on the disk. */
+  makeDurable(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.pool.end(), this.reportPool.end()]);
   }

@@ -33,6 +33,15 @@ export class SqliteDatabase implements Database {
     return this.db.connection().execute(async () => this.connection.pragmaNumber('data_version'));
   }
 
+  /** Transactions are synced when the write-ahead log goes into the database. */
+  makeDurable(): Promise<void> {
+    return this.db.connection().execute(async () => {
+      const [result] = this.connection.all('pragma wal_checkpoint(full)', []);
+      if (result?.['busy'] === 0) return;
+      throw new Error('the database could not be synced: another process has been using it for too long');
+    });
+  }
+
   close(): Promise<void> {
     this.reader.close();
     return this.db.destroy();

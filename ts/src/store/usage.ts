@@ -29,14 +29,11 @@ export class StoredUsage implements UsageLedger {
   async openBoot(bootId: string): Promise<Boot> {
     const inserted = this.db.insertInto('usage_boot').values({ boot_id: bootId, rolled_sequence: 0 });
     await inserted.onConflict((conflict) => conflict.column('boot_id').doNothing()).execute();
-    const found = this.db.selectFrom('usage_boot').selectAll().where('boot_id', '=', bootId);
-    return boot(await found.executeTakeFirstOrThrow());
+    return boot(await this.boots().where('boot_id', '=', bootId).executeTakeFirstOrThrow());
   }
 
   async unrolledBoots(): Promise<Boot[]> {
-    const rows = await this.db
-      .selectFrom('usage_boot')
-      .selectAll()
+    const rows = await this.boots()
       .where(({ exists, selectFrom }) =>
         exists(
           selectFrom('usage_segment')
@@ -48,6 +45,23 @@ export class StoredUsage implements UsageLedger {
       .orderBy('id')
       .execute();
     return rows.map(boot);
+  }
+
+  /** Runs, with the last sequence of their segments. */
+  private boots() {
+    return this.db
+      .selectFrom('usage_boot')
+      .select(['usage_boot.id', 'rolled_sequence'])
+      .select(({ selectFrom }) =>
+        selectFrom('usage_segment')
+          .select(({ fn }) => fn.max('sequence').as('last'))
+          .whereRef('usage_segment.boot', '=', 'usage_boot.id')
+          .as('last_sequence'),
+      );
+  }
+
+  makeDurable(): Promise<void> {
+    return this.database.makeDurable();
   }
 
   writeSegments(bootId: number, segments: readonly NewSegment[]): Promise<void> {
@@ -148,8 +162,9 @@ function sumByBoot(rows: readonly { boot: number; bytes: number }[]): Map<number
   return sums;
 }
 
-function boot(row: { id: number; rolled_sequence: number }): Boot {
-  return { id: row.id, rolledSequence: row.rolled_sequence };
+function boot(row: { id: number; rolled_sequence: number; last_sequence: number | null }): Boot {
+  const { id, rolled_sequence: rolledSequence, last_sequence: last } = row;
+  return { id, rolledSequence, storedSequence: Math.max(rolledSequence, last ?? 0) };
 }
 
 function segment(row: {

@@ -3,7 +3,13 @@
  * are base units (seconds, bytes); counters end in `_total`. `docs/reference/metrics.md` is written from this table.
  */
 import { LATENCY_BOUNDS_US } from '../bridge/generated/record.js';
-import type { Histogram, Stats, TargetStats, WorkerStats } from '../bridge/generated/snapshot.js';
+import type {
+  Histogram,
+  JournalStats,
+  Stats,
+  TargetStats,
+  WorkerStats,
+} from '../bridge/generated/snapshot.js';
 import { approximateUsd } from '../prices/index.js';
 import { type ModelCost, type RecorderCounters, STATUS_CLASSES } from '../usage/index.js';
 
@@ -179,16 +185,27 @@ export const METRICS: readonly MetricDefinition[] = [
   perWorker(
     'sluice_usage_records_lost_total',
     'counter',
-    'Usage records lost before they were taken; tokens are counted all the same.',
+    'Usage records lost before the journal took them; tokens are counted all the same.',
     (worker) => worker.ring_dropped,
   ),
   perWorker(
     'sluice_usage_records_waiting',
     'gauge',
-    'Usage records waiting to be taken.',
+    'Usage records waiting for the journal to take them.',
     (worker) => worker.ring_used,
   ),
-  single('sluice_usage_records_total', 'counter', 'Usage records taken.', ({ recorder }) => recorder.records),
+  single(
+    'sluice_usage_records_total',
+    'counter',
+    'Usage records taken out of the journal.',
+    ({ recorder }) => recorder.records,
+  ),
+  single(
+    'sluice_usage_records_recovered_total',
+    'counter',
+    'Usage records of earlier runs that were found in the journal and stored.',
+    ({ recorder }) => recorder.recovered,
+  ),
   single(
     'sluice_usage_records_without_detail_total',
     'counter',
@@ -210,8 +227,36 @@ export const METRICS: readonly MetricDefinition[] = [
   single(
     'sluice_usage_pending_bytes',
     'gauge',
-    'Bytes of usage records waiting to be written.',
+    'Bytes of usage records waiting to be written to the store.',
     ({ recorder }) => recorder.pendingBytes,
+  ),
+  journal('records_total', 'counter', 'Usage records taken by the journal.', ({ records }) => records),
+  journal(
+    'records_lost_total',
+    'counter',
+    'Usage records lost because neither the files of the journal nor its memory had room for them.',
+    (stats) => stats.lost_records,
+  ),
+  journal('bytes', 'gauge', 'Bytes of the journal’s files.', ({ bytes }) => bytes),
+  journal('memory_bytes', 'gauge', 'Bytes the journal holds in memory.', (stats) => stats.memory_bytes),
+  journal(
+    'unacknowledged_frames',
+    'gauge',
+    'Writes of the journal whose records are not in the store yet.',
+    (stats) => stats.unacknowledged_frames,
+  ),
+  journal(
+    'failures_total',
+    'counter',
+    'Failed attempts of the journal to write or to sync.',
+    ({ failures }) => failures,
+  ),
+  journal('syncs_total', 'counter', 'Syncs of the journal’s files.', ({ syncs }) => syncs),
+  journal(
+    'sync_seconds_total',
+    'counter',
+    'Time these syncs took.',
+    (stats) => stats.sync_us / MICROSECONDS_PER_SECOND,
   ),
 ];
 
@@ -230,6 +275,15 @@ function single(
     labels: names,
     samples: (reading) => [{ labels: labels(reading), value: value(reading) }],
   };
+}
+
+function journal(
+  name: string,
+  type: 'counter' | 'gauge',
+  help: string,
+  value: (stats: JournalStats) => number,
+): MetricDefinition {
+  return single(`sluice_usage_journal_${name}`, type, help, ({ recorder }) => value(recorder.journal));
 }
 
 function perWorker(

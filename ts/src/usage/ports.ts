@@ -1,9 +1,45 @@
-/** What usage needs from a store. The store implements it; recorder and reports are written against it. */
+/** What usage needs from a journal and from a store. They implement it; recorder and reports are written against it. */
+import type { JournalStats } from '../bridge/generated/snapshot.js';
 import type { RollupTable, RollupSum } from './rollup-table.js';
 
-/** One drained batch, as it goes to disk. */
+/** Records that a journal gives out together. */
+export interface RecordBatch {
+  /** Place of the last of them in their run of the gateway, from 1; it rises from batch to batch. */
+  readonly sequence: number;
+  readonly count: number;
+  /** Bytes of each: other than ours in what another version has written. */
+  readonly recordBytes: number;
+  readonly records: Uint8Array;
+}
+
+/** Where records wait, safe from a killed process, until they are stored. */
+export interface RecordJournal {
+  /** The next records in order; null where none are waiting. They are not given again. */
+  next(max: number): RecordBatch | null;
+  /** Says that everything up to a sequence is stored. */
+  acknowledge(sequence: number): void;
+  /** Runs that ended before all of their records were acknowledged, the oldest first. */
+  leftBehind(): string[];
+  /** Records of such a run after a sequence; null where there are no more. */
+  recover(bootId: string, after: number, max: number): RecordBatch | null;
+  /** Deletes what such a run left, and tells what was wrong with it. */
+  forget(bootId: string): JournalDamage;
+  stats(): JournalStats;
+}
+
+/** What was found wrong in the files of an earlier run. */
+export interface JournalDamage {
+  /** Bytes of writes that were under way when the process or the machine died. */
+  readonly cutBytes: number;
+  /** Bytes that could not be read, with readable ones behind them. */
+  readonly damagedBytes: number;
+  /** Names of the files kept aside for it. */
+  readonly kept: readonly string[];
+}
+
+/** One batch, as it goes to the store. */
 export interface NewSegment {
-  /** Place of the batch in its run of the gateway, from 1. With the run it is unique, so a batch is stored once. */
+  /** The batch's sequence. With the run it is unique, so a batch is stored once. */
   readonly sequence: number;
   /** Finish time of the earliest record, milliseconds since 1970. */
   readonly firstMs: number;
@@ -25,6 +61,8 @@ export interface Boot {
   readonly id: number;
   /** Segments up to this sequence are in the rollups. */
   readonly rolledSequence: number;
+  /** Everything up to this sequence has been stored, though its detail may have expired since. */
+  readonly storedSequence: number;
 }
 
 /** How finely a report divides time. */
@@ -79,6 +117,8 @@ export interface UsageLedger {
   unrolledBoots(): Promise<Boot[]>;
   /** Stores batches in one transaction; one that is there already is left alone. */
   writeSegments(bootId: number, segments: readonly NewSegment[]): Promise<void>;
+  /** Returns when what was written outlives a machine that loses power. */
+  makeDurable(): Promise<void>;
   /** Batches of a run after a sequence, ascending. */
   segmentsAfter(bootId: number, sequence: number, limit: number): Promise<StoredSegment[]>;
   /**

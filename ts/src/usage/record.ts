@@ -63,17 +63,20 @@ export function recordCount(bytes: Uint8Array): number {
 }
 
 /**
- * Records as they are now, from a batch of `count` that an earlier version may have stored. What it did not know is 0, but a
- * cost is unknown, unless it stands in `costs`: 8 bytes for each record, which is where costs were before records had them.
+ * Records as they are now, from a batch of `count` that another version may have written. What only a later one knows is left
+ * out. What an earlier one did not know is 0, but a cost is unknown, unless it stands in `costs`: 8 bytes for each record,
+ * which is where costs were before records had them.
  */
 export function widened(bytes: Uint8Array, count: number, costs: Uint8Array | null = null): Uint8Array {
   const stored = count === 0 ? RECORD_BYTES : Math.floor(bytes.byteLength / count);
-  if (stored >= RECORD_BYTES) return bytes;
+  if (stored === RECORD_BYTES) return bytes;
+  const known = Math.min(stored, RECORD_BYTES);
   const wide = new Uint8Array(count * RECORD_BYTES);
   const view = new DataView(wide.buffer);
   for (let index = 0; index < count; index += 1) {
     const at = index * RECORD_BYTES;
-    wide.set(bytes.subarray(index * stored, (index + 1) * stored), at);
+    wide.set(bytes.subarray(index * stored, index * stored + known), at);
+    if (stored > RECORD_BYTES) continue;
     const cost = costs?.subarray(index * COST_BYTES, (index + 1) * COST_BYTES);
     if (cost?.length === COST_BYTES) wide.set(cost, at + COST);
     else view.setBigInt64(at + COST, UNPRICED, true);
@@ -89,6 +92,17 @@ export function startedAtMs(words: Uint32Array, at: number): number {
 /** When it finished, likewise. Segments and lists of requests are in this order. */
 export function finishedAtMs(words: Uint32Array, at: number): number {
   return startedAtMs(words, at) + Math.floor(words[at + DURATION]! / MICROSECONDS_PER_MS);
+}
+
+/** When the first and the last of `count` records finished, milliseconds since 1970. */
+export function timeSpan(words: Uint32Array, count: number): { firstMs: number; lastMs: number } {
+  const span = { firstMs: Number.MAX_SAFE_INTEGER, lastMs: 0 };
+  for (let index = 0; index < count; index += 1) {
+    const finished = finishedAtMs(words, index * RECORD_WORDS);
+    span.firstMs = Math.min(span.firstMs, finished);
+    span.lastMs = Math.max(span.lastMs, finished);
+  }
+  return span;
 }
 
 /** The record at `index`. */

@@ -1,26 +1,33 @@
 /**
- * Takes finished requests from the data plane and keeps them.
+ * Takes finished requests from the journal and keeps them.
  *
- * Every few hundred milliseconds the records waiting there are drained as one buffer. The buffer is stored as it came (a
+ * Every few hundred milliseconds the records waiting there are taken as one batch. The batch is stored as it came (a
  * *segment*, for the list of requests) and summed in memory into rollups (for reports), which are written twice a
  * minute. Rollups need not share a transaction with the segments they sum: the run's *rolled sequence* is moved in the
  * transaction that adds them, and segments beyond it are summed again when a run ends badly. Every record is so counted
- * exactly once, while rows with thousands of different keys are not rewritten five times a second.
+ * exactly once, while rows with thousands of different keys are not rewritten five times a second. What is stored is
+ * acknowledged; the rest a later run finds in the journal (`recovery.ts`).
  *
- * When the store cannot be written (a full disk), serving goes on: segments wait up to a bound, then the oldest lose
- * their detail and are counted; their sums stay in memory and are written when it recovers. What was drained and not
- * yet written is lost if the process is killed: at most one interval in good health.
+ * When the store cannot be written (a full disk, a database that is down), serving goes on: batches wait in memory up to a
+ * bound, and then in the journal. Only when that has become crowded too are further records taken without their detail:
+ * their sums stay in memory and are written when the store recovers, before anything that came after them is stored.
  */
+import { RECORD_BYTES } from '../bridge/generated/record.js';
+import type { JournalStats } from '../bridge/generated/snapshot.js';
 import { CostMeter, type ModelCost } from './costs.js';
-import type { Boot, NewSegment, UsageLedger } from './ports.js';
-import { recordCount, recordWords } from './record.js';
+import type { Boot, NewSegment, RecordBatch } from './ports.js';
+import { recordWords } from './record.js';
+import {
+  currentRecords,
+  MAX_RECORDS_PER_SEGMENT,
+  recover,
+  type RecoveryOptions,
+  replay,
+} from './recovery.js';
 import { RollupTable } from './rollup-table.js';
 
 /** Time between two drains. */
 export const DRAIN_INTERVAL_MS = 200;
-
-/** Records taken by one call of the data plane, and so stored in one segment (1.8 MB). */
-const MAX_RECORDS_PER_SEGMENT = 16_384;
 
 /** Segments taken in one drain, so that writing keeps up with reading. */
 const MAX_SEGMENTS_PER_DRAIN = 8;
@@ -31,16 +38,16 @@ const ROLLUP_INTERVAL_MS = 30_000;
 /** Rollups are written early beyond this many, to keep each write short. */
 const MAX_PENDING_ROLLUPS = 32_768;
 
-/** Bytes of segments that wait for a store that cannot be written. */
+/** Longest segment. */
+const MAX_SEGMENT_BYTES = MAX_RECORDS_PER_SEGMENT * RECORD_BYTES;
+
+/** Bytes of segments that wait in memory for a store that cannot be written. */
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 
 /** Longest pause between two attempts to write to a failing store. */
 const MAX_RETRY_MS = 5_000;
 
-/** Segments summed again per transaction after a run ended badly. */
-const REPLAY_SEGMENTS = 32;
-
-/** Time between two looks for segments past their retention. */
+/** Time between two looks for segments past their retention, and for what could not be recovered. */
 const RETENTION_INTERVAL_MS = 60_000;
 
 /** Beyond this the oldest segments go before their time: at 30,000 requests a second a day of them is 250 GB. */
@@ -49,15 +56,12 @@ const MAX_STORE_BYTES = 20 * 1024 ** 3;
 /** Old segments deleted per drain, so that a backlog never blocks the ones that arrive. */
 const DELETED_PER_DRAIN = 16;
 
-/** Where records come from. An empty buffer means that none are waiting. */
-export interface RecordSource {
-  drainRecords(max: number): Uint8Array;
-}
-
 /** What happened to the records; counters since the start, gauges of this moment. */
 export interface RecorderCounters {
-  /** Records taken from the data plane. */
+  /** Records taken from the journal. */
   readonly records: number;
+  /** Records of earlier runs that were found in the journal and stored. */
+  readonly recovered: number;
   /** Records whose detail was given up because the store could not be written; they are in the reports. */
   readonly detailDropped: number;
   /** Records summed without key, model and provider because too many combinations were waiting. */
@@ -68,22 +72,20 @@ export interface RecorderCounters {
   readonly pendingBytes: number;
   /** What was spent, and on what. */
   readonly costs: readonly ModelCost[];
+  /** The journal they come from. */
+  readonly journal: JournalStats;
 }
 
 /** What a recorder works with. */
-export interface RecorderOptions {
-  readonly source: RecordSource;
-  readonly ledger: UsageLedger;
-  /** Unique per run of the gateway. */
+export interface RecorderOptions extends RecoveryOptions {
+  /** Unique per run of the gateway; that of the journal. */
   readonly bootId: string;
   /** Segments are deleted when their records finished longer ago than this. */
   readonly retentionMs: number;
-  /** Bytes of segments the store may hold before the oldest are deleted early; 20 GiB unless given. */
+  /** Bytes the store may take up before the oldest segments are deleted early; 20 GiB unless given. */
   readonly maxStoreBytes?: number;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
-  /** Told of a failed write, once per attempt. */
-  readonly onError: (error: unknown) => void;
 }
 
 /** The recorder. */
@@ -101,6 +103,10 @@ export class UsageRecorder {
   private rollupsDueAt: number;
   private retentionDueAt = 0;
   private records = 0;
+  private recovered = 0;
+  private journalFailures = 0;
+  /** Records have been taken without their detail: until their sums are stored, nothing that came later may be. */
+  private isBehind = false;
   private detailDropped = 0;
   private writeFailures = 0;
 
@@ -108,15 +114,20 @@ export class UsageRecorder {
     private readonly options: RecorderOptions,
     private boot: Boot,
   ) {
-    this.sequence = boot.rolledSequence;
+    this.sequence = boot.storedSequence;
     this.rollupsDueAt = options.now() + ROLLUP_INTERVAL_MS;
   }
 
-  /** Sums what earlier runs left behind, and opens this one. Records flow from {@link UsageRecorder.start} on. */
+  /**
+   * Stores and sums what earlier runs left behind, and opens this one. Records flow from {@link UsageRecorder.start} on.
+   */
   static async open(options: RecorderOptions): Promise<UsageRecorder> {
+    const recovered = await recover(options);
     for (const boot of await options.ledger.unrolledBoots())
       await replay(options.ledger, boot).catch(options.onError);
-    return new UsageRecorder(options, await options.ledger.openBoot(options.bootId));
+    const recorder = new UsageRecorder(options, await options.ledger.openBoot(options.bootId));
+    recorder.recovered = recovered;
+    return recorder;
   }
 
   /** Begins to drain at intervals. */
@@ -132,9 +143,9 @@ export class UsageRecorder {
   /** One drain: take, store, and write rollups or clean up where due. */
   drain(): Promise<void> {
     return this.exclusive(async () => {
-      this.take(MAX_SEGMENTS_PER_DRAIN);
+      this.take();
       await this.write(false);
-      await this.deleteOld();
+      await this.cleanUp();
     });
   }
 
@@ -143,21 +154,33 @@ export class UsageRecorder {
     return this.exclusive(() => this.write(true));
   }
 
-  /** Takes all that is left, writes it, and ends. Call it when the data plane has drained. */
+  /**
+   * Takes all that is left, writes it, and ends. Call it when the journal has stopped. What cannot be written stays there
+   * for the next run.
+   */
   async stop(): Promise<void> {
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
     await this.exclusive(async () => {
-      this.take(Number.POSITIVE_INFINITY);
-      this.retryAt = 0;
-      await this.write(true);
+      let isDone = false;
+      while (!isDone) {
+        const before = this.sequence;
+        const hadNone = this.pending.length === 0;
+        this.take();
+        this.retryAt = 0;
+        await this.write(true);
+        isDone = this.retryAt > 0 || (hadNone && this.sequence === before);
+      }
+      await this.options.ledger.makeDurable().catch(this.options.onError);
     });
   }
 
   counters(): RecorderCounters {
-    const { records, detailDropped, writeFailures, pendingBytes } = this;
+    const { records, recovered, detailDropped, writeFailures, pendingBytes } = this;
     const { unattributed } = this.rollups;
-    return { records, detailDropped, writeFailures, pendingBytes, unattributed, costs: this.meter.sums() };
+    const journal = this.options.journal.stats();
+    const costs = this.meter.sums();
+    return { records, recovered, detailDropped, writeFailures, pendingBytes, unattributed, costs, journal };
   }
 
   private exclusive(work: () => Promise<void>): Promise<void> {
@@ -166,40 +189,39 @@ export class UsageRecorder {
     return done;
   }
 
-  /** A data plane that fails to answer costs its records, never those that are here already. */
-  private take(maxSegments: number): void {
+  /** A journal that fails to answer costs nothing that is here already. */
+  private take(): void {
+    const { journal, onError } = this.options;
     try {
-      this.takeSegments(maxSegments);
+      const { failures, last_failure: reason, crowded } = journal.stats();
+      if (failures > this.journalFailures) onError(new Error(`the journal of usage records: ${reason}`));
+      this.journalFailures = failures;
+      for (let taken = 0; taken < MAX_SEGMENTS_PER_DRAIN; taken += 1) {
+        const isFull = this.isBehind || this.pendingBytes > MAX_PENDING_BYTES - MAX_SEGMENT_BYTES;
+        const batch = isFull && !crowded ? null : journal.next(MAX_RECORDS_PER_SEGMENT);
+        if (batch === null) return;
+        this.accept(batch, isFull);
+      }
     } catch (error) {
-      this.options.onError(error);
+      onError(error);
     }
   }
 
-  private takeSegments(maxSegments: number): void {
-    for (let taken = 0; taken < maxSegments; taken += 1) {
-      const bytes = this.options.source.drainRecords(MAX_RECORDS_PER_SEGMENT);
-      const count = recordCount(bytes);
-      if (count > 0) this.accept(bytes, count);
-      if (count < MAX_RECORDS_PER_SEGMENT) return;
-    }
-  }
-
-  private accept(records: Uint8Array, count: number): void {
+  private accept(batch: RecordBatch, withoutDetail: boolean): void {
+    const { sequence, count } = batch;
+    const records = currentRecords(batch);
     const words = recordWords(records);
     this.meter.add(words, count);
     const span = this.rollups.add(words, count);
-    this.sequence += 1;
-    this.pending.push({ sequence: this.sequence, ...span, count, records });
-    this.pendingBytes += records.byteLength;
+    this.sequence = sequence;
     this.records += count;
-    while (this.pendingBytes > MAX_PENDING_BYTES) this.dropOldestDetail();
-  }
-
-  private dropOldestDetail(): void {
-    const oldest = this.pending.shift();
-    if (!oldest) return;
-    this.pendingBytes -= oldest.records.byteLength;
-    this.detailDropped += oldest.count;
+    if (withoutDetail) {
+      this.isBehind = true;
+      this.detailDropped += count;
+    } else {
+      this.pending.push({ sequence, ...span, count, records });
+      this.pendingBytes += records.byteLength;
+    }
   }
 
   /** Never throws: what failed stays where it is and is tried again, ever more rarely. */
@@ -208,8 +230,8 @@ export class UsageRecorder {
     if (now < this.retryAt) return;
     try {
       await this.writeSegments();
-      if (rollupsToo || now >= this.rollupsDueAt || this.rollups.size > MAX_PENDING_ROLLUPS)
-        await this.writeRollups();
+      const isDue = rollupsToo || this.isBehind || now >= this.rollupsDueAt;
+      if (isDue || this.rollups.size > MAX_PENDING_ROLLUPS) await this.writeRollups();
       this.retryMs = 0;
     } catch (error) {
       this.writeFailures += 1;
@@ -222,6 +244,7 @@ export class UsageRecorder {
   private async writeSegments(): Promise<void> {
     if (this.pending.length === 0) return;
     await this.options.ledger.writeSegments(this.boot.id, this.pending);
+    this.options.journal.acknowledge(this.pending.at(-1)!.sequence);
     this.pending = [];
     this.pendingBytes = 0;
   }
@@ -231,9 +254,11 @@ export class UsageRecorder {
     if (this.rollups.size === 0) return;
     const { id, rolledSequence } = this.boot;
     const added = await this.options.ledger.addRollups(id, rolledSequence, this.sequence, this.rollups);
-    if (added) this.boot = { id, rolledSequence: this.sequence };
+    if (added) this.boot = { ...this.boot, rolledSequence: this.sequence };
     else await this.rollUpFromStore();
     this.rollups.clear();
+    this.isBehind = false;
+    this.options.journal.acknowledge(this.sequence);
   }
 
   /** Another process took this run for dead and summed it up to some segment: the stored ones after that are ours. */
@@ -242,11 +267,12 @@ export class UsageRecorder {
     this.boot = await replay(this.options.ledger, boot);
   }
 
-  private async deleteOld(): Promise<void> {
+  private async cleanUp(): Promise<void> {
     const now = this.options.now();
     if (now < this.retentionDueAt || now < this.retryAt) return;
-    const { ledger, retentionMs, maxStoreBytes = MAX_STORE_BYTES } = this.options;
+    const { journal, ledger, retentionMs, maxStoreBytes = MAX_STORE_BYTES } = this.options;
     try {
+      if (journal.leftBehind().length > 0) this.recovered += await recover(this.options);
       const isTooLarge = (await ledger.usedBytes()) > maxStoreBytes;
       const deleted = await ledger.deleteSegments(isTooLarge ? now : now - retentionMs, DELETED_PER_DRAIN);
       if (deleted < DELETED_PER_DRAIN) this.retentionDueAt = now + RETENTION_INTERVAL_MS;
@@ -254,25 +280,5 @@ export class UsageRecorder {
       this.retentionDueAt = now + RETENTION_INTERVAL_MS;
       this.options.onError(error);
     }
-  }
-}
-
-/**
- * Sums the segments of a run that are beyond its rolled sequence, and answers the run as it then stands. Rejects when
- * another process is doing the same: what it has added stays added once, and trying again goes on from there.
- */
-async function replay(ledger: UsageLedger, boot: Boot): Promise<Boot> {
-  const table = new RollupTable();
-  let at = boot.rolledSequence;
-  for (;;) {
-    const segments = await ledger.segmentsAfter(boot.id, at, REPLAY_SEGMENTS);
-    const last = segments.at(-1);
-    if (!last) return { id: boot.id, rolledSequence: at };
-    for (const { records, count } of segments) table.add(recordWords(records), count);
-    if (!(await ledger.addRollups(boot.id, at, last.sequence, table))) {
-      throw new Error('another process is adding the usage of the same run; it will be tried again');
-    }
-    table.clear();
-    at = last.sequence;
   }
 }

@@ -16,6 +16,7 @@ import type { ConfigControl, ConfigProblem, ConfigReport, ConfigStatus } from '.
 import { SecretKeeper } from '../../src/secrets/index.js';
 import { openStore, type Store } from '../../src/store/index.js';
 import { emptyStats } from '../telemetry/stats.js';
+import { journalStats } from '../usage/records.js';
 
 export const TOKEN = 'sluice-admin-of-the-tests';
 export const NOW = Date.parse('2026-03-01T12:00:00.000Z');
@@ -184,6 +185,8 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
         writeFailures: 2,
         pendingBytes: 96,
         costs: [],
+        recovered: 0,
+        journal: journalStats(),
       }),
     },
     config: standIn(() => self.config),

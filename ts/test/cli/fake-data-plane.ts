@@ -1,9 +1,10 @@
 /** A data plane and a demo provider without the addon: they remember what they are told, and serve nothing. */
 
-import type { DataPlane, DemoProvider, SnapshotRefused } from '../../src/bridge/index.js';
+import type { DataPlane, DemoProvider, Journal, SnapshotRefused } from '../../src/bridge/index.js';
 import { RECORD_BYTES, RECORD_FIELDS } from '../../src/bridge/generated/record.js';
 import type { MeterLevel, Snapshot, StartOptions, Stats } from '../../src/bridge/generated/snapshot.js';
 import type { NativeParts } from '../../src/main.js';
+import { journalStats } from '../usage/records.js';
 
 export class FakeDataPlane implements DataPlane {
   /** Everything that happened, in order. */
@@ -13,11 +14,33 @@ export class FakeDataPlane implements DataPlane {
   /** Thrown at the next start or snapshot. */
   refusal: SnapshotRefused | null = null;
   active = 0;
-  /** Records that wait to be drained. */
+  /** Records that wait to be taken. */
   waiting: Buffer[] = [];
   demoRunning = false;
 
+  private sequence = 0;
+
+  /** A journal that has whatever waits, and keeps nothing. */
+  private readonly journal: Journal = {
+    start: () => this.events.push('journal'),
+    next: () => {
+      const records = Buffer.concat(this.waiting.splice(0));
+      if (records.length === 0) return null;
+      this.sequence += 1;
+      const count = records.length / RECORD_BYTES;
+      return { sequence: this.sequence, count, recordBytes: RECORD_BYTES, records };
+    },
+    acknowledge: () => {},
+    leftBehind: () => [],
+    recover: () => null,
+    forget: () => ({ cutBytes: 0, damagedBytes: 0, kept: [] }),
+    stats: journalStats,
+    stop: () => this.events.push('journal stopped'),
+    close: () => this.events.push('journal closed'),
+  };
+
   readonly parts: NativeParts = {
+    openJournal: () => this.journal,
     startDataPlane: (options, snapshot) => {
       this.take(snapshot);
       this.options = options;
@@ -47,10 +70,6 @@ export class FakeDataPlane implements DataPlane {
 
   applySnapshot(json: string): void {
     this.take(JSON.parse(json) as Snapshot);
-  }
-
-  drainRecords(): Buffer {
-    return Buffer.concat(this.waiting.splice(0));
   }
 
   meterLevels(): MeterLevel[] {

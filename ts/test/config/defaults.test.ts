@@ -79,6 +79,7 @@ describe('the defaults', () => {
       reloadOnChange: true,
       usageDetailDays: 30,
       usageReportDays: null,
+      usageSync: 'interval',
       logLevel: 'info',
       dataDir: resolve('sluice-data'),
       postgres: null,

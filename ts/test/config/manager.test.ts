@@ -149,6 +149,7 @@ describe('reload', () => {
     ['data_dir: /elsewhere', 'data_dir'],
     ['settings: { log_level: debug }', 'settings.log_level'],
     ['settings: { usage_detail_days: 3 }', 'settings.usage_detail_days'],
+    ['settings: { usage_sync: never }', 'settings.usage_sync'],
   ])('applies %s and says that it takes a restart', async (text, path) => {
     const harness = new Harness();
     const manager = await harness.start();

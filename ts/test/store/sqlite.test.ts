@@ -9,7 +9,7 @@ import { MIGRATIONS } from '../../src/store/migrations.js';
 import { migrate } from '../../src/store/sqlite-migrate.js';
 import { openDatabase } from '../../src/store/sqlite.js';
 import { listRequests, UsageRecorder } from '../../src/usage/index.js';
-import { OK, records, T0 } from '../usage/records.js';
+import { FakeSource, OK, records, T0 } from '../usage/records.js';
 
 let dir: string;
 let store: Store;
@@ -145,7 +145,8 @@ describe('migrations', () => {
       [0n, 0, 'v1'],
     ]);
     await UsageRecorder.open({
-      source: { drainRecords: () => Buffer.alloc(0) },
+      journal: new FakeSource(),
+      onDamage: () => {},
       ledger: migrated.usage,
       bootId: 'now',
       retentionMs: 1e12,

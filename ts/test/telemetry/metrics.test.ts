@@ -6,6 +6,7 @@ import type { Stats } from '../../src/bridge/generated/snapshot.js';
 import type { Label } from '../../src/governance/ports.js';
 import { METRICS } from '../../src/telemetry/definitions.js';
 import { Metrics } from '../../src/telemetry/index.js';
+import { journalStats } from '../usage/records.js';
 import { emptyStats, histogram } from './stats.js';
 
 const LABELS: Label[] = [
@@ -21,6 +22,8 @@ const recorder = {
   writeFailures: 3,
   pendingBytes: 96,
   costs: [{ providerId: 1, modelId: 2, cost: 1_234_567_890n, unpriced: 1 }],
+  recovered: 4,
+  journal: { ...journalStats(), lost_records: 7, sync_us: 1_500_000 },
 };
 
 function target(id: number): Stats['targets'][number] {

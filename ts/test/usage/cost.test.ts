@@ -36,7 +36,8 @@ it.each([1, 100, 5_000])(
     const source = new FakeSource();
     let now = T0;
     const recorder = await UsageRecorder.open({
-      source,
+      journal: source,
+      onDamage: () => {},
       ledger: store.usage,
       bootId: 'boot',
       retentionMs: 1e12,

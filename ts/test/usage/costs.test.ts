@@ -66,7 +66,8 @@ describe('the recorder', () => {
 
   const open = (bootId: string) =>
     UsageRecorder.open({
-      source,
+      journal: source,
+      onDamage: () => {},
       ledger: store.usage,
       bootId,
       retentionMs: 1e12,

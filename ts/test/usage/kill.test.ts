@@ -39,7 +39,12 @@ function writer(bootId: string): ChildProcess {
     const bytes = readFileSync(${JSON.stringify(join(dir, 'batch.bin'))});
     let waiting = [];
     const recorder = await UsageRecorder.open({
-      source: { drainRecords: () => waiting.shift() ?? Buffer.alloc(0) },
+      journal: {
+        next: () => waiting.shift() ?? null,
+        acknowledge: () => {},
+        leftBehind: () => [],
+        stats: () => ({ failures: 0, crowded: false }),
+      },
       ledger: (await openStore(${JSON.stringify(dir)})).usage,
       bootId: ${JSON.stringify(bootId)},
       retentionMs: 1e15,
@@ -47,7 +52,7 @@ function writer(bootId: string): ChildProcess {
       onError: (error) => { console.error(error); process.exit(1); },
     });
     for (let stored = 1; ; stored += 1) {
-      waiting.push(Buffer.from(bytes));
+      waiting.push({ sequence: stored, count: ${BATCH}, records: Buffer.from(bytes) });
       await recorder.drain();
       if (stored % 3 === 0) await recorder.flush();
       process.stdout.write(stored + '\\n');
@@ -80,7 +85,8 @@ it(
     const store = await openStore(dir);
     const source = new FakeSource();
     const options = {
-      source,
+      journal: source,
+      onDamage: () => {},
       ledger: store.usage,
       retentionMs: 1e15,
       now: () => Date.now(),

@@ -36,12 +36,13 @@ describeEach((engine) => {
 
   function open(over: Partial<RecorderOptions> = {}): Promise<UsageRecorder> {
     return UsageRecorder.open({
-      source,
+      journal: source,
       ledger: store.usage,
       bootId: 'boot-1',
       retentionMs: 30 * DAY_MS,
       now: () => now,
       onError: (error) => errors.push(error),
+      onDamage: (bootId) => errors.push(`damage of ${bootId}`),
       ...over,
     });
   }
@@ -90,7 +91,7 @@ describeEach((engine) => {
       expect(await totals()).toMatchObject({ requests: 3 });
     });
 
-    it('takes everything that is left when it stops', async () => {
+    it('takes everything that is left when it stops', { timeout: 60_000 }, async () => {
       const recorder = await open();
       recorder.start();
       for (let at = 0; at < 20; at += 1) source.waiting.push(batch(16_384));
@@ -103,7 +104,8 @@ describeEach((engine) => {
     it('writes what it has when the data plane fails to answer', async () => {
       const recorder = await open();
       source.waiting.push(batch(16_384));
-      source.drainRecords = () => source.waiting.shift() ?? expect.fail('gone');
+      const take = source.next.bind(source);
+      source.next = () => (source.waiting.length > 0 ? take() : expect.fail('gone'));
       await recorder.stop();
       expect(await totals()).toMatchObject({ requests: 16_384 });
       expect(String(errors)).toContain('gone');
@@ -177,7 +179,7 @@ describeEach((engine) => {
       const living = await open();
       source.waiting.push(batch(5));
       await living.drain();
-      const other = await open({ bootId: 'boot-2', source: new FakeSource() });
+      const other = await open({ bootId: 'boot-2', journal: new FakeSource() });
       source.waiting.push(batch(6));
       await living.drain();
       await living.flush();
@@ -210,6 +212,7 @@ describeEach((engine) => {
         usedBytes: guard(usage.usedBytes),
         deleteSegments: guard(usage.deleteSegments),
         deleteRollups: guard(usage.deleteRollups),
+        makeDurable: guard(usage.makeDurable),
       };
       return ledger;
     }
@@ -235,7 +238,27 @@ describeEach((engine) => {
       expect(recorder.counters()).toMatchObject({ detailDropped: 0, pendingBytes: 0 });
     });
 
-    it('costs the oldest detail beyond the bound, never the sums', async () => {
+    it('leaves what memory has no room for in the journal', async () => {
+      const ledger = fragile();
+      const recorder = await open({ ledger });
+      ledger.broken = true;
+      const bytes = batch(16_384);
+      for (let tick = 0; tick < 60; tick += 1) {
+        source.waiting.push(bytes);
+        await recorder.drain();
+      }
+      expect(recorder.counters().pendingBytes).toBeLessThanOrEqual(64 * 1024 * 1024);
+      expect(source.waiting.length).toBeGreaterThan(10);
+      expect(source.acknowledged).toBe(0);
+      ledger.broken = false;
+      await recorder.stop();
+      expect(await totals()).toMatchObject({ requests: 60 * 16_384 });
+      expect(await segments()).toHaveLength(60);
+      expect(source.acknowledged).toBe(60);
+    });
+
+    it('costs detail once the journal is crowded too, never the sums', async () => {
+      source.reading = { ...source.reading, crowded: true };
       const ledger = fragile();
       const recorder = await open({ ledger });
       ledger.broken = true;
@@ -247,11 +270,13 @@ describeEach((engine) => {
       expect(recorder.counters().pendingBytes).toBeLessThanOrEqual(64 * 1024 * 1024);
       const { detailDropped } = recorder.counters();
       expect(detailDropped).toBeGreaterThan(0);
+      expect(source.acknowledged).toBe(0);
       ledger.broken = false;
       await recorder.stop();
       const total = 60 * 16_384;
       expect(await totals()).toMatchObject({ requests: total });
       expect((await segments()).reduce((sum, count) => sum + count, 0)).toBe(total - detailDropped);
+      expect(source.acknowledged).toBe(60);
     });
 
     it.runIf(engine.name === 'SQLite')(

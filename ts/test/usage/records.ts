@@ -1,5 +1,7 @@
 /** Usage records made by hand, in the layout the data plane writes. */
 import { RECORD_BYTES, RECORD_FIELDS } from '../../src/bridge/generated/record.js';
+import type { JournalStats } from '../../src/bridge/generated/snapshot.js';
+import type { JournalDamage, RecordBatch, RecordJournal } from '../../src/usage/ports.js';
 
 type Field = Exclude<keyof typeof RECORD_FIELDS, 'request_id' | 'cost_picousd'>;
 
@@ -53,11 +55,62 @@ export function begunAt(template: Buffer, now: number): Buffer {
   return copy;
 }
 
-/** A data plane that hands out prepared buffers, one per call. */
-export class FakeSource {
-  readonly waiting: Buffer[] = [];
+/** What a journal says that holds nothing. */
+export function journalStats(): JournalStats {
+  return {
+    bytes: 0,
+    memory_bytes: 0,
+    unacknowledged_frames: 0,
+    crowded: false,
+    records: 0,
+    lost_records: 0,
+    failures: 0,
+    syncs: 0,
+    sync_us: 0,
+    last_failure: '',
+  };
+}
 
-  drainRecords(): Buffer {
-    return this.waiting.shift() ?? Buffer.alloc(0);
+/** A journal that hands out prepared buffers, one per call. */
+export class FakeSource implements RecordJournal {
+  readonly waiting: Buffer[] = [];
+  /** What earlier runs left, by their boot ids. */
+  readonly left = new Map<string, RecordBatch[]>();
+  readonly damage = new Map<string, JournalDamage>();
+  reading = journalStats();
+  sequence = 0;
+  acknowledged = 0;
+
+  next(): RecordBatch | null {
+    const records = this.waiting.shift();
+    if (records === undefined) return null;
+    this.sequence += 1;
+    return batchOf(this.sequence, records);
   }
+
+  acknowledge(sequence: number): void {
+    this.acknowledged = sequence;
+  }
+
+  leftBehind(): string[] {
+    return [...this.left.keys()];
+  }
+
+  recover(bootId: string, after: number): RecordBatch | null {
+    return this.left.get(bootId)?.find(({ sequence }) => sequence > after) ?? null;
+  }
+
+  forget(bootId: string): JournalDamage {
+    this.left.delete(bootId);
+    return this.damage.get(bootId) ?? { cutBytes: 0, damagedBytes: 0, kept: [] };
+  }
+
+  stats(): JournalStats {
+    return this.reading;
+  }
+}
+
+/** Records as a journal gives them. */
+export function batchOf(sequence: number, records: Buffer): RecordBatch {
+  return { sequence, count: records.length / RECORD_BYTES, recordBytes: RECORD_BYTES, records };
 }

@@ -133,7 +133,8 @@ impl Gateway {
     /// The next usage record.
     pub fn record(&self) -> Record {
         for _ in 0..500 {
-            let bytes = self.plane.drain_records(1);
+            let mut bytes = Vec::new();
+            self.plane.drain_records(&mut bytes, 1);
             if !bytes.is_empty() {
                 return Record(bytes);
             }
@@ -145,7 +146,8 @@ impl Gateway {
     /// All usage records, once no request is being served.
     pub fn records(&self) -> Vec<Record> {
         self.is_at_rest();
-        let bytes = self.plane.drain_records(1 << 20);
+        let mut bytes = Vec::new();
+        self.plane.drain_records(&mut bytes, 1 << 20);
         bytes.chunks(RECORD_BYTES).map(|record| Record(record.to_vec())).collect()
     }
 

@@ -98,7 +98,7 @@ export function healthRoutes(app: AdminApp, deps: AdminDependencies): void {
       const stats = deps.dataPlane.stats();
       const sum = (of: (worker: (typeof stats.workers)[number]) => number) =>
         stats.workers.reduce((all, one) => all + of(one), 0);
-      const { records, detailDropped, writeFailures, pendingBytes } = deps.usage.counters();
+      const { records, detailDropped, writeFailures, pendingBytes, journal } = deps.usage.counters();
       return {
         status: stats.ready ? ('ok' as const) : ('draining' as const),
         version: deps.version,
@@ -110,7 +110,7 @@ export function healthRoutes(app: AdminApp, deps: AdminDependencies): void {
         connections: sum((worker) => worker.connections),
         recording: {
           records,
-          records_lost: sum((worker) => worker.ring_dropped),
+          records_lost: sum((worker) => worker.ring_dropped) + journal.lost_records,
           detail_dropped: detailDropped,
           write_failures: writeFailures,
           pending_bytes: pendingBytes,

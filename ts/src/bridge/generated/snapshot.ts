@@ -3,7 +3,12 @@
 /**
  * Any of the documents that cross between TypeScript and the data plane.
  */
-export type BoundaryDocument = MeterLevel | Snapshot | StartOptions | Stats;
+export type BoundaryDocument = JournalOptions | JournalStats | MeterLevel | Snapshot | StartOptions | Stats;
+/**
+ * When what was written reaches the disk. A killed process loses nothing that was written in any case; a machine that
+ * loses power does.
+ */
+export type JournalSync = 'always' | 'interval' | 'never';
 /**
  * Which names a key may use.
  */
@@ -182,6 +187,76 @@ export type Unsupported = 'drop' | 'reject';
  */
 export type Unpriced = 'refuse_under_budget' | 'refuse' | 'allow';
 
+/**
+ * How a journal is opened.
+ */
+export interface JournalOptions {
+  /**
+   * Unique per run of the gateway: 1 to 40 letters, digits and hyphens.
+   */
+  boot_id: string;
+  /**
+   * Its directory, made if absent.
+   */
+  directory: string;
+  /**
+   * Bytes its files may take up; beyond that the oldest records are lost.
+   */
+  max_bytes: number;
+  /**
+   * Bytes of records held in memory: those that could not be written, and those that wait to be taken.
+   */
+  max_memory_bytes: number;
+  /**
+   * When what was written reaches the disk.
+   */
+  sync?: JournalSync & string;
+}
+/**
+ * What a journal holds and has done. Counters rise from the start of the process.
+ */
+export interface JournalStats {
+  /**
+   * Bytes of this run's files.
+   */
+  bytes: number;
+  /**
+   * True while its files are near their bound, or records cannot be written and memory is near its own.
+   */
+  crowded: boolean;
+  /**
+   * Failed attempts to write or sync.
+   */
+  failures: number;
+  /**
+   * The last failure in words; empty without one.
+   */
+  last_failure: string;
+  /**
+   * Records lost because neither the files nor memory had room for them.
+   */
+  lost_records: number;
+  /**
+   * Bytes of records held in memory.
+   */
+  memory_bytes: number;
+  /**
+   * Records appended.
+   */
+  records: number;
+  /**
+   * Time these took, microseconds.
+   */
+  sync_us: number;
+  /**
+   * Syncs done.
+   */
+  syncs: number;
+  /**
+   * Frames that have not been acknowledged.
+   */
+  unacknowledged_frames: number;
+}
 /**
  * A meter as it stands.
  */
@@ -1042,7 +1117,8 @@ export interface WorkerStats {
    */
   connections_total: number;
   /**
-   * Usage records lost because nobody drained the ring in time; their tokens are still in the counters.
+   * Usage records lost because the ring was full: the journal could not take them in time. Their tokens are still in the
+   * counters.
    */
   ring_dropped: number;
   /**
