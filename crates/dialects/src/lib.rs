@@ -32,5 +32,6 @@ pub mod openai_chat;
 pub mod openai_responses;
 pub mod rerank;
 pub mod sse;
+mod tier;
 pub mod tool_names;
 pub mod wire;

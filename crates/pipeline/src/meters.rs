@@ -414,6 +414,7 @@ mod tests {
             reasoning: 4,
             audio_output: 1,
             image_output: 2,
+            ..Usage::default()
         };
         let input = 50 * 100 + 5 * 2_000 + 15 * 1_250 + 10 * 3_000 + 10 * 4_000 + 10 * 1_000;
         let output = 4 * 6_000 + 7_000 + 2 * 8_000 + 3 * 5_000;

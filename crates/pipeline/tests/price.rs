@@ -22,6 +22,7 @@ fn usage_of(counts: [u32; 10]) -> Usage {
         reasoning,
         audio_output,
         image_output,
+        ..Usage::default()
     }
 }
 

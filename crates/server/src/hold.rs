@@ -10,7 +10,7 @@ use sluice_dialects::embeddings::COHERE_USAGE;
 use sluice_dialects::errors::redact_key;
 use sluice_dialects::openai::body::{BodyTap, OPENAI_USAGE, UsageShape};
 use sluice_dialects::openai::stream::EventClass;
-use sluice_dialects::openai::usage_at_end;
+use sluice_dialects::openai::{answer_tier, usage_at_end};
 use sluice_dialects::rerank::RerankWire;
 use sluice_dialects::wire::{Malformed, Wire};
 use sluice_dialects::{anthropic, bedrock, cohere, gemini};
@@ -256,14 +256,7 @@ async fn hold_document<A: Answer>(
     if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|first| *first != b'{') {
         return Err(Fault::Invalid("the provider answered with something other than a JSON object"));
     }
-    if whole && let Some(usage) = usage_elsewhere(from.outbound.call, body) {
-        let body = HeldBody::Document { tap: None, usage: Some(usage) };
-        return Ok((Held { inflow, body, head, whole }, Verdict::Deliver));
-    }
-    if whole
-        && is_openai(from.outbound.call)
-        && let Some(usage) = usage_at_end(body)
-    {
+    if whole && let Some(usage) = usage_at_once(from.outbound.call, body) {
         let body = HeldBody::Document { tap: None, usage: Some(usage) };
         return Ok((Held { inflow, body, head, whole }, Verdict::Deliver));
     }
@@ -275,6 +268,7 @@ async fn hold_document<A: Answer>(
     }
     // To count costs nothing.
     let usage = if is_count(from.outbound.call) { Some(Usage::default()) } else { facts.usage };
+    let usage = usage.map(|usage| if whole { with_tier(usage, from.outbound.call, body) } else { usage });
     let body = HeldBody::Document { tap: (!whole).then(|| Box::new(tap)), usage };
     Ok((Held { inflow, body, head, whole }, Verdict::Deliver))
 }
@@ -296,9 +290,24 @@ fn usage_shape(call: Upstream) -> UsageShape {
     }
 }
 
-/// Usage that does not stand in one member of its own.
-fn usage_elsewhere(call: Upstream, body: &[u8]) -> Option<Usage> {
-    if call == Upstream::Rerank { RerankWire::Cohere.usage_of(body).tokens } else { None }
+/// The usage of a whole answer, with the service tier where that stands elsewhere.
+fn with_tier(usage: Usage, call: Upstream, body: &[u8]) -> Usage {
+    match call {
+        Upstream::Chat | Upstream::Completions | Upstream::Responses => {
+            Usage { tier: answer_tier(body), ..usage }
+        }
+        Upstream::Converse => Usage { tier: bedrock::answer_tier(body), ..usage },
+        _ => usage,
+    }
+}
+
+/// The usage of a whole answer, where it is found without a tap: from its end, or as it does not stand in one member of its own.
+fn usage_at_once(call: Upstream, body: &[u8]) -> Option<Usage> {
+    match call {
+        Upstream::Rerank => RerankWire::Cohere.usage_of(body).tokens,
+        _ if is_openai(call) => usage_at_end(body).map(|usage| with_tier(usage, call, body)),
+        _ => None,
+    }
 }
 
 fn is_count(call: Upstream) -> bool {

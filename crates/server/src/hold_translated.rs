@@ -97,7 +97,7 @@ fn translated(
             } else {
                 translation.to.write_answer(&answer, &translation.context, &mut out);
             }
-            Ok((out, answer.usage))
+            Ok((out, answer.priced_usage()))
         }
         Translated::GeminiArray => {
             let answer = Wire::Gemini.read_answer(&doc).map_err(malformed)?;

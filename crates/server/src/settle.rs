@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sluice_dialects::wire::Wire;
 use sluice_limits::Admitted;
 use sluice_pipeline::{Hold, Moment, Outcome, ProviderPlan, settle, wire_of};
-use sluice_types::{ErrorKind, Route, ServiceTier, Usage, UsageRecord, flags};
+use sluice_types::{ErrorKind, Route, Usage, UsageRecord, flags};
 
 use crate::limit_headers::{self, OwnLimits};
 use crate::metrics::AttemptOutcome;
@@ -49,8 +49,6 @@ pub(crate) struct Settlement<'w> {
     usage: Option<Usage>,
     /// What to book where the provider reports nothing.
     estimate: Usage,
-    /// How urgently the provider says it served.
-    tier: ServiceTier,
     streaming: bool,
     /// The answer has been sent to its end.
     answered: bool,
@@ -85,7 +83,6 @@ impl<'w> Settlement<'w> {
             target: None,
             usage: None,
             estimate: Usage::default(),
-            tier: ServiceTier::Standard,
             streaming: false,
             answered: false,
             error: None,
@@ -356,7 +353,7 @@ impl<'w> Settlement<'w> {
         let Some((target, _)) = self.target else { return 0 };
         let target = &self.plan.plan().targets[target as usize];
         match &target.price {
-            Some(price) => price.charge(usage, self.tier, self.record.status),
+            Some(price) => price.charge(usage, usage.tier, self.record.status),
             None if target.id == 0 => 0,
             None => UsageRecord::UNPRICED,
         }
@@ -389,7 +386,7 @@ impl Drop for Settlement<'_> {
         let cost = self.cost(&usage);
         let record = &mut self.record;
         record.cost_picousd = cost;
-        record.service_tier = self.tier as u8;
+        record.service_tier = usage.tier as u8;
         self.settle_meters(&usage, now);
         let record = &mut self.record;
         record.route = self.route as u8;

@@ -60,6 +60,8 @@ pub struct Usage {
     pub audio_output: u32,
     /// Generated tokens of images (a part of `output`).
     pub image_output: u32,
+    /// How urgently the provider says it served.
+    pub tier: ServiceTier,
 }
 
 impl Usage {
@@ -76,6 +78,9 @@ impl Usage {
         self.reasoning = self.reasoning.max(later.reasoning);
         self.audio_output = self.audio_output.max(later.audio_output);
         self.image_output = self.image_output.max(later.image_output);
+        if later.tier != ServiceTier::Standard {
+            self.tier = later.tier;
+        }
     }
 
     /// Input plus output.

@@ -69,7 +69,10 @@ export const PriceRule = mapping(
       ),
     ),
     service_tier: optional(
-      choice(SERVICE_TIERS, 'Tier that the built-in price is taken of; the standard one unless given.'),
+      choice(
+        SERVICE_TIERS,
+        'Tier that the built-in price is taken of where the answer names none; the standard one unless given.',
+      ),
     ),
   },
   'What models cost: with `input` and `output` in USD per million tokens a whole price, without any price a change of the ' +

@@ -1,8 +1,14 @@
 //! The `usage` object of answers and streams.
 
-use sluice_types::Usage;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use sluice_types::{ServiceTier, Usage};
 
 use crate::json::{self, Out};
+use crate::tier::tier_of;
+
+static TIER_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 
 /// Reads a usage object.
 ///
@@ -24,6 +30,7 @@ pub(super) struct Counts {
     cache_write_1h: Option<u32>,
     output: Option<u32>,
     thinking: Option<u32>,
+    tier: ServiceTier,
 }
 
 impl Counts {
@@ -31,7 +38,11 @@ impl Counts {
     pub(super) fn read(value: &[u8]) -> Option<Self> {
         let mut counts = Self::default();
         json::walk_counts(value, 0, &mut |around, name, number| counts.take(around, name, number)).ok()?;
-        (counts != Self::default()).then_some(counts)
+        if counts == Self::default() {
+            return None;
+        }
+        counts.tier = tier_within(value);
+        Some(counts)
     }
 
     fn take(&mut self, around: &[u8], name: &[u8], number: &[u8]) {
@@ -58,6 +69,9 @@ impl Counts {
         self.cache_write_1h = self.cache_write_1h.max(later.cache_write_1h);
         self.output = self.output.max(later.output);
         self.thinking = self.thinking.max(later.thinking);
+        if later.tier != ServiceTier::Standard {
+            self.tier = later.tier;
+        }
     }
 
     /// The same in canonical form.
@@ -74,9 +88,22 @@ impl Counts {
             cache_write_1h,
             output: self.output.unwrap_or_default(),
             reasoning: self.thinking.unwrap_or_default(),
+            tier: self.tier,
             ..Usage::default()
         }
     }
+}
+
+/// The `service_tier` of a usage object. Nothing in one is a client's, so its name is looked for and the object is not read
+/// a second time.
+fn tier_within(value: &[u8]) -> ServiceTier {
+    let Some(at) = TIER_NAME.find(value) else { return ServiceTier::Standard };
+    let rest = value[at + TIER_NAME.needle().len()..].trim_ascii_start();
+    let Some(text) = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start) else {
+        return ServiceTier::Standard;
+    };
+    let end = text.get(1..).and_then(|inner| memchr::memchr(b'"', inner)).map_or(0, |at| at + 2);
+    tier_of(&text[..end])
 }
 
 /// Writes a usage object as the value that is due. `service_tier` is a member of it in whole answers.
@@ -140,6 +167,22 @@ mod tests {
         }
         let huge = read_usage(br#"{"input_tokens":99999999999,"cache_read_input_tokens":5}"#).unwrap();
         assert_eq!((huge.input, huge.cached_input), (u32::MAX, 5));
+    }
+
+    #[test]
+    fn the_tier_is_read_with_the_counts() {
+        for (text, tier) in [
+            (&br#"{"input_tokens":1,"service_tier":"priority"}"#[..], ServiceTier::Priority),
+            (br#"{"service_tier" : "batch" , "output_tokens":1}"#, ServiceTier::Batch),
+            (br#"{"service_tier":"standard","output_tokens":1}"#, ServiceTier::Standard),
+            (br#"{"service_tier":null,"output_tokens":1}"#, ServiceTier::Standard),
+            (br#"{"service_tier":{},"output_tokens":1}"#, ServiceTier::Standard),
+        ] {
+            assert_eq!(read_usage(text).unwrap().tier, tier);
+        }
+        let mut counts = Counts::read(br#"{"input_tokens":5,"service_tier":"priority"}"#).unwrap();
+        counts.merge(Counts::read(br#"{"output_tokens":30}"#).unwrap());
+        assert_eq!(counts.usage().tier, ServiceTier::Priority);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use request_out::{mapped_name, write_request};
 pub use stream_in::Decoder;
 pub use stream_out::Encoder;
 pub use tap::{StreamTap, inspect};
-pub use usage::read_usage;
+pub use usage::{answer_tier, read_usage};
 
 /// Whether a frame of this name is an error: an exception, or what else is none of the events.
 fn is_error_name(name: &[u8]) -> bool {

@@ -1,5 +1,7 @@
 //! Reading streams.
 
+use sluice_types::Usage;
+
 use super::answer::unmarked;
 use super::error::read_named;
 use super::finish::read_stop_reason;
@@ -8,6 +10,7 @@ use super::media::{Sort, media_type_of};
 use super::usage::read_usage;
 use crate::exchange::{Event, Text};
 use crate::json::{Doc, Value};
+use crate::tier::tier_of_type;
 use crate::wire::{Decode, Frame, Malformed};
 
 /// Reads the events of a stream. The answer is whole once `messageStop` was seen; usage comes behind it.
@@ -151,7 +154,8 @@ impl Decoder {
     /// The last event; one before the answer is whole is only a report.
     fn metadata(&mut self, event: Value<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         if let Some(usage) = event.get("usage").and_then(|usage| read_usage(usage.raw())) {
-            sink(Event::Usage(usage));
+            let tier = event.get("serviceTier").map_or(&[][..], |tier| tier.raw());
+            sink(Event::Usage(Usage { tier: tier_of_type(tier), ..usage }));
         }
         self.end(sink);
     }

@@ -1,10 +1,13 @@
 //! What is learnt from requests and streams that pass through untouched.
 
+use sluice_types::Usage;
+
 use super::read_usage;
 use crate::json::{self, Kind, Names, Span};
 use crate::openai::RequestError;
 use crate::openai::output::Output;
 use crate::openai::stream::EventClass;
+use crate::tier::tier_of_type;
 use crate::wire::{Frame, Learnt, NativeView, Tap};
 
 /// Validates a request's body and reads what the gateway acts on. Model and stream are in the path.
@@ -88,8 +91,11 @@ impl StreamTap {
 
     /// The last message, which comes after the one that ends the answer.
     fn metadata(&mut self, data: &[u8]) -> EventClass {
-        let Ok(members) = json::scan_object_lenient(data, &["usage"]) else { return EventClass::Malformed };
-        self.learnt.merge(members.values[0].and_then(|span| read_usage(span.of(data))));
+        let Ok(members) = json::scan_object_lenient(data, &["usage", "serviceTier"]) else {
+            return EventClass::Malformed;
+        };
+        let [usage, tier] = members.values.map(|span| span.map_or(&[][..], |span| span.of(data)));
+        self.learnt.merge(read_usage(usage).map(|usage| Usage { tier: tier_of_type(tier), ..usage }));
         EventClass::Forward
     }
 }

@@ -1,8 +1,14 @@
 //! The `usage` object.
 
-use sluice_types::Usage;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use sluice_types::{ServiceTier, Usage};
 
 use crate::json::{self, Out};
+use crate::tier::tier_of_type;
+
+static TIER_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"serviceTier\""));
 
 const WANTED: [&str; 5] =
     ["inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens", "cacheDetails"];
@@ -28,6 +34,20 @@ pub fn read_usage(value: &[u8]) -> Option<Usage> {
         output: count(output.unwrap_or_default()),
         ..Usage::default()
     })
+}
+
+/// How urgently a whole answer says it was served. `serviceTier` is believed as a member of the outermost object only, which
+/// is followed by the rest of the document and nothing else: one inside of something may be the words of a model.
+#[must_use]
+pub fn answer_tier(document: &[u8]) -> ServiceTier {
+    let proven = |at: usize| {
+        let rest = document[at + TIER_NAME.needle().len()..].trim_ascii_start().strip_prefix(b":")?;
+        let value = &rest[..=memchr::memchr(b'}', rest)?];
+        let end = document.len() - rest.len() + value.len();
+        let tier = tier_of_type(value.trim_ascii_start());
+        (tier != ServiceTier::Standard && json::closes_document(document, end)).then_some(tier)
+    };
+    TIER_NAME.find_iter(document).find_map(proven).unwrap_or_default()
 }
 
 /// Tokens written to the cache by how long they are kept: all of them, and those that are kept for an hour.
@@ -104,6 +124,18 @@ mod tests {
             read_usage(out.strip_prefix(b"{\"usage\":").unwrap().strip_suffix(b"}").unwrap()),
             Some(expected)
         );
+    }
+
+    #[test]
+    fn the_tier_is_a_member_of_the_outermost_object() {
+        let tier = |text: &str| answer_tier(text.as_bytes());
+        assert_eq!(
+            tier(r#"{"output":{},"serviceTier":{"type":"priority"},"usage":{}}"#),
+            ServiceTier::Priority
+        );
+        assert_eq!(tier(r#"{"serviceTier":{"type":"default"},"usage":{}}"#), ServiceTier::Standard);
+        assert_eq!(tier(r#"{"output":{"serviceTier":{"type":"flex"}},"usage":{}}"#), ServiceTier::Standard);
+        assert_eq!(tier(r#"{"serviceTier":"flex"}"#), ServiceTier::Standard);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use sluice_types::Usage;
 
 use super::{ApiError, Part, Raw, Text};
+use crate::tier::named;
 
 /// A whole answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +18,16 @@ pub struct ChatAnswer<'a> {
     pub usage: Option<Usage>,
     /// The service tier it was served at.
     pub service_tier: Option<Text<'a>>,
+}
+
+impl ChatAnswer<'_> {
+    /// The usage, with the tier it is priced by.
+    #[must_use]
+    pub fn priced_usage(&self) -> Option<Usage> {
+        let usage = self.usage?;
+        let tier = self.service_tier.as_ref().map_or(usage.tier, |tier| named(tier.decode().as_bytes()));
+        Some(Usage { tier, ..usage })
+    }
 }
 
 /// One generated answer.

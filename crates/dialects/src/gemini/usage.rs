@@ -2,12 +2,14 @@
 //!
 //! Source: the REST reference of `GenerateContentResponse` and the types of `@google/genai` 3.1.
 
-use sluice_types::Usage;
+use sluice_types::{ServiceTier, Usage};
 
 use crate::json::{self, Out};
+use crate::tier::tier_of;
 
-/// The counts, and the two lists by modality that have axes of their own in [`Usage`].
-const WANTED: [&str; 8] = [
+/// The counts, the two lists by modality that have axes of their own in [`Usage`], and how urgently it was served: in the
+/// words of Google AI Studio and of Vertex AI.
+const WANTED: [&str; 10] = [
     "promptTokenCount",
     "toolUsePromptTokenCount",
     "cachedContentTokenCount",
@@ -16,6 +18,8 @@ const WANTED: [&str; 8] = [
     "totalTokenCount",
     "promptTokensDetails",
     "candidatesTokensDetails",
+    "serviceTier",
+    "trafficType",
 ];
 
 /// Reads a `usageMetadata` object. `None` where it is no object or counts nothing we know.
@@ -41,6 +45,7 @@ pub fn read_usage(value: &[u8]) -> Option<Usage> {
         (None, Some(total)) => total.saturating_sub(input).max(reasoning),
         (None, None) => reasoning,
     };
+    let [studio, vertex] = [8, 9].map(|index| of(index).map_or(ServiceTier::Standard, tier_of));
     let (audio_input, image_input) = by_modality(of(6));
     let (audio_output, image_output) = by_modality(of(7));
     Some(Usage {
@@ -52,6 +57,7 @@ pub fn read_usage(value: &[u8]) -> Option<Usage> {
         image_input: small(image_input),
         audio_output: small(audio_output),
         image_output: small(image_output),
+        tier: if studio == ServiceTier::Standard { vertex } else { studio },
         ..Usage::default()
     })
 }

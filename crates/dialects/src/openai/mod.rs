@@ -14,7 +14,7 @@ pub use request::{MAX_MODEL_BYTES, RequestError, RequestView, inspect, inspect_c
 pub(crate) use request::{count, flag, required, scan};
 pub use splice::{MAX_PIECES, Pieces};
 pub(crate) use usage::read_usage;
-pub use whole::usage_at_end;
+pub use whole::{answer_tier, usage_at_end};
 
 use sluice_types::Route;
 

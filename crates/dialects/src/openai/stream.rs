@@ -11,6 +11,7 @@ use super::output::Output;
 use super::usage::read_usage;
 use crate::json::{self, JsonErrorKind, Kind, Names};
 use crate::sse::{Data, Event};
+use crate::tier::tier_of;
 
 /// What to do with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,13 +152,14 @@ impl StreamTap {
     }
 
     fn telling_chunk(&mut self, data: &[u8]) -> EventClass {
-        let [choices, usage, error] = match members(data, &["choices", "usage", "error"]) {
-            Ok(values) => values,
-            Err(class) => return class,
-        };
+        let [choices, usage, error, tier] =
+            match members(data, &["choices", "usage", "error", "service_tier"]) {
+                Ok(values) => values,
+                Err(class) => return class,
+            };
         let mut reasons = json::elements(choices).map(|choice| member(choice, "finish_reason"));
         self.finished |= reasons.any(|reason| json::kind_of(reason) == Kind::String);
-        self.merge_usage(usage);
+        self.merge_usage(usage, tier);
         if is_error(error) {
             EventClass::Error
         } else if json::kind_of(usage) == Kind::Object && is_empty_array(choices) {
@@ -205,15 +207,18 @@ impl StreamTap {
         match members(data, &["response"]) {
             Ok([response]) => {
                 self.finished = true;
-                self.merge_usage(member(response, "usage"));
+                if let Ok([usage, tier]) = members(response, &["usage", "service_tier"]) {
+                    self.merge_usage(usage, tier);
+                }
                 class
             }
             Err(class) => class,
         }
     }
 
-    fn merge_usage(&mut self, value: &[u8]) {
+    fn merge_usage(&mut self, value: &[u8], tier: &[u8]) {
         if let Some(usage) = read_usage(value) {
+            let usage = Usage { tier: tier_of(tier), ..usage };
             self.usage.get_or_insert_default().merge_max(usage);
         }
     }

@@ -2,14 +2,20 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem::FinderRev;
-use sluice_types::Usage;
+use memchr::memmem::{Finder, FinderRev};
+use sluice_types::{ServiceTier, Usage};
 
 use super::usage::usage_at;
 use crate::json;
+use crate::tier::named;
 
 /// Bytes of the name with its quotes.
 const NAME_BYTES: usize = "\"usage\"".len();
+
+/// Bytes of the name with its quotes.
+const TIER_BYTES: usize = "\"service_tier\"".len();
+
+static TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 
 static NAME: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"usage\""));
 
@@ -35,10 +41,49 @@ pub fn usage_at_end(document: &[u8]) -> Option<Usage> {
     json::closes_document(document, end).then_some(usage)
 }
 
+/// The `service_tier` of a whole answer: OpenAI has it behind the usage, Azure and the Responses API before it. It is believed
+/// as a member of the outermost object only, which like usage is followed by the rest of the document and nothing else: one
+/// inside of something may be a client's words. What is standard needs no proof.
+#[must_use]
+pub fn answer_tier(document: &[u8]) -> ServiceTier {
+    let proven = |at: usize| proven_tier(document, at + TIER_BYTES);
+    TIER.find_iter(document).find_map(proven).unwrap_or_default()
+}
+
+fn proven_tier(document: &[u8], at: usize) -> Option<ServiceTier> {
+    let rest = document[at..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let text = rest.strip_prefix(b"\"")?;
+    let length = memchr::memchr(b'"', text)?;
+    let tier = named(&text[..length]);
+    let end = document.len() - text.len() + length + 1;
+    (tier != ServiceTier::Standard && json::closes_document(document, end)).then_some(tier)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::body::BodyTap;
     use super::*;
+
+    #[test]
+    fn the_tier_is_a_member_of_the_outermost_object() {
+        let usage = r#""usage":{"prompt_tokens":3,"completion_tokens":2}"#;
+        let tier = |document: String| answer_tier(document.as_bytes());
+        assert_eq!(tier(format!("{{{usage},\"service_tier\":\"flex\"}}")), ServiceTier::Flex);
+        assert_eq!(
+            tier(format!("{{{usage}, \"service_tier\" : \"priority\" ,\"x\":1}}")),
+            ServiceTier::Priority
+        );
+        assert_eq!(tier(format!("{{{usage},\"service_tier\":\"default\"}}")), ServiceTier::Standard);
+        assert_eq!(tier(format!("{{{usage},\"m\":{{\"service_tier\":\"flex\"}}}}")), ServiceTier::Standard);
+        let whole = |middle: &str| answer_tier(format!("{{\"id\":1,{middle},{usage}}}").as_bytes());
+        assert_eq!(whole(r#""service_tier":"priority","tools":[]"#), ServiceTier::Priority);
+        assert_eq!(whole(r#""metadata":{"service_tier":"flex"}"#), ServiceTier::Standard);
+        assert_eq!(
+            whole(r#""metadata":{"service_tier":"flex"},"service_tier":"priority""#),
+            ServiceTier::Priority
+        );
+        assert_eq!(whole(r#""text":"say \"service_tier\":\"flex\"""#), ServiceTier::Standard);
+    }
 
     #[test]
     fn agrees_with_the_tap_or_says_nothing() {

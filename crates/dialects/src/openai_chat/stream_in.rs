@@ -1,11 +1,14 @@
 //! Reading a stream.
 
+use sluice_types::Usage;
+
 use super::message::Fields;
 use super::names::{FAILED, PAUSED, Seen, read_finish};
 use super::{answer_in, content, error, messages_in, thinking};
 use crate::exchange::{Dropped, Event, Media, Part, PartKind, Raw, Source, Text};
 use crate::json::{Doc, Kind, Value};
 use crate::openai::read_usage;
+use crate::tier::tier_of;
 use crate::wire::{Decode, Frame, Malformed};
 
 /// Choices of a stream at most; OpenAI's limit of `n`.
@@ -100,7 +103,8 @@ impl Decoder {
             self.choice(choice, sink)?;
         }
         if let Some(usage) = usage {
-            sink(Event::Usage(usage));
+            let tier = root.get("service_tier").map_or(&[][..], |tier| tier.raw());
+            sink(Event::Usage(Usage { tier: tier_of(tier), ..usage }));
         }
         Ok(())
     }

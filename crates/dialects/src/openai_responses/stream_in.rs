@@ -3,6 +3,7 @@
 use crate::exchange::{Event, Finish, PartKind, Text};
 use crate::json::{Doc, Value};
 use crate::openai::read_usage;
+use crate::tier::tier_of;
 use crate::wire::{Decode, Frame, Malformed};
 
 use super::answer_in::{Seen, finish_of, image, logprobs};
@@ -282,7 +283,10 @@ fn fragment<'e>(event: Value<'e>, sink: Sink<'_>, make: fn(Text<'e>) -> Event<'e
 }
 
 fn usage(event: Value<'_>) -> Option<sluice_types::Usage> {
-    read_usage(event.get("response")?.get("usage")?.raw())
+    let response = event.get("response")?;
+    let usage = read_usage(response.get("usage")?.raw())?;
+    let tier = response.get("service_tier").map_or(&[][..], |tier| tier.raw());
+    Some(sluice_types::Usage { tier: tier_of(tier), ..usage })
 }
 
 fn output_index(event: Value<'_>) -> Option<u64> {
