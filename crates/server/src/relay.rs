@@ -403,9 +403,6 @@ impl StreamRelay {
 
     /// Books what the stream has cost so far, so that it is known however it ends.
     fn book<A>(&self, x: &mut Exchange<'_, '_, A>) {
-        match self.tap.usage() {
-            Some(usage) => x.settlement.set_usage(usage),
-            None => x.settlement.estimate().output = estimate_tokens(self.tap.output_bytes()),
-        }
+        x.settlement.book_stream(self.tap.usage(), self.tap.output_bytes());
     }
 }

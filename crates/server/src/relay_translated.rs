@@ -5,7 +5,7 @@ use sluice_dialects::wire::Malformed;
 use sluice_types::ErrorKind;
 
 use crate::answer::{Answer, BodyLength};
-use crate::exchange::{Exchange, estimate_tokens};
+use crate::exchange::Exchange;
 use crate::hold::HeldHead;
 use crate::inflow::{Fault, Inflow};
 use crate::relay::{AFTER_END_MS, Broken, read_body, send_head};
@@ -111,8 +111,5 @@ async fn break_off<A: Answer>(
 
 /// Books what the stream has cost so far.
 fn book<A>(x: &mut Exchange<'_, '_, A>, stream: &TranslatedStream) {
-    match stream.usage() {
-        Some(usage) => x.settlement.set_usage(usage),
-        None => x.settlement.estimate().output = estimate_tokens(stream.output_bytes()),
-    }
+    x.settlement.book_stream(stream.usage(), stream.output_bytes());
 }

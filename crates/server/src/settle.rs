@@ -12,6 +12,7 @@ use sluice_limits::Admitted;
 use sluice_pipeline::{Hold, Moment, Outcome, ProviderPlan, settle, wire_of};
 use sluice_types::{ErrorKind, Route, Usage, UsageRecord, flags};
 
+use crate::exchange::estimate_tokens;
 use crate::limit_headers::{self, OwnLimits};
 use crate::metrics::AttemptOutcome;
 use crate::timers::left_of;
@@ -271,6 +272,14 @@ impl<'w> Settlement<'w> {
         self.usage.get_or_insert_default().merge_max(usage);
     }
 
+    /// Books what a stream has cost so far: what it has reported, and the bytes of text it has sent.
+    pub(crate) fn book_stream(&mut self, reported: Option<Usage>, output_bytes: u64) {
+        if let Some(usage) = reported {
+            self.set_usage(usage);
+        }
+        self.estimate.output = estimate_tokens(output_bytes);
+    }
+
     /// What to book if the provider reports nothing: the prompt once it was sent, the output as it arrives.
     pub(crate) fn estimate(&mut self) -> &mut Usage {
         &mut self.estimate
@@ -303,12 +312,17 @@ impl<'w> Settlement<'w> {
     }
 
     fn final_usage(&mut self) -> Usage {
-        let usage = self.usage.unwrap_or_else(|| {
+        let mut usage = self.usage.unwrap_or_else(|| {
             if self.estimate != Usage::default() {
                 self.record.flags |= flags::ESTIMATED;
             }
             self.estimate
         });
+        // Some providers report the prompt first and the answer last: of one that broke off in between, what came is known.
+        if !self.answered && self.estimate.output > usage.output {
+            usage.output = self.estimate.output;
+            self.record.flags |= flags::ESTIMATED;
+        }
         let record = &mut self.record;
         record.input_tokens = usage.input;
         record.cached_input_tokens = usage.cached_input;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_types::ErrorKind;
+use support::meters::{budget, meter, metered, tokens};
 use support::*;
 
 fn limited(upstream: &Upstream, limits: Value) -> Gateway {
@@ -283,8 +284,13 @@ fn every_way_out_is_booked_once_and_gives_back_what_it_held() {
                 json!({"concurrency": 1, "requests_per_minute": 1000, "tokens_per_minute": 1_000_000}),
             ),
             ("/providers/0/timeouts/first_byte_ms", json!(400)),
+            ("/providers/0/meters", json!([4])),
+            ("/keys/0/meters", json!([1, 2, 3])),
+            ("/models/0/meters", json!([5])),
         ];
-        let gateway = Gateway::before_with(&[&upstream], &changes);
+        let at_once = |id| meter(id, "concurrency", 1);
+        let meters = [budget(1, 1_000_000), tokens(2, 1_000_000), at_once(3), at_once(4), at_once(5)];
+        let gateway = Gateway::start(&metered(&[&upstream], &meters, &changes));
         for _ in 0..2 {
             let mut stream = gateway.connect();
             stream.write_all(&(way.request)()).unwrap();
@@ -305,6 +311,9 @@ fn every_way_out_is_booked_once_and_gives_back_what_it_held() {
             gateway.is_at_rest();
         }
         assert!(gateway.records().is_empty(), "{what}");
+        for level in gateway.plane.meter_levels(None) {
+            assert_eq!(level.reserved, "0", "{what}: meter {}", level.id);
+        }
         let stats = gateway.is_at_rest();
         let counted: u64 = stats.routes.iter().flat_map(|route| route.by_class).sum();
         assert_eq!(counted, 2, "{what}");

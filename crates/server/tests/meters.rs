@@ -293,6 +293,41 @@ fn an_answer_without_usage_is_charged_by_estimate() {
     assert_eq!(standing(&gateway, 1), (expected, 0));
 }
 
+/// check 90: of an answer that broke off, what had come by then is charged, though the provider had reported its prompt only.
+#[test]
+fn a_stream_that_breaks_off_is_charged_for_what_came() {
+    let start = r#"{"type":"message_start","message":{"id":"a","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"usage":{"input_tokens":50,"output_tokens":1}}}"#;
+    let text = "x".repeat(400);
+    let delta = format!(
+        r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#
+    );
+    let block = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+    let event = |name: &str, data: &str| chunk(&format!("event: {name}\ndata: {data}\n\n"));
+    let events = [
+        STREAM_HEAD.to_vec(),
+        event("message_start", start),
+        event("content_block_start", block),
+        event("content_block_delta", &delta),
+    ];
+    let upstream = Upstream::closing_after(events.concat());
+    let changes = [
+        ("/providers/0/dialect", json!("anthropic")),
+        ("/providers/0/auth", json!({"kind": "header", "name": "x-api-key"})),
+    ];
+    let gateway = Gateway::start(&metered(&[&upstream], &[budget(1, 1_000_000)], &changes));
+    for request in [
+        post("/v1/messages", r#"{"model":"m","max_tokens":500,"stream":true,"messages":[]}"#),
+        chat_request(STREAM),
+    ] {
+        let before = standing(&gateway, 1).0;
+        assert!(!gateway.raw(&request).whole);
+        let record = gateway.record();
+        assert_eq!((record.tokens(), record.get("flags") & 2), ((50, 100), 2));
+        gateway.is_at_rest();
+        assert_eq!(standing(&gateway, 1), (before + cost(50, 100), 0));
+    }
+}
+
 /// check 91: an attempt that failed costs the key nothing; it counts as a request for the provider that it was sent to.
 #[test]
 fn failed_attempts_are_the_providers_requests_and_nobodys_money() {

@@ -12,6 +12,7 @@ use serde_json::json;
 use sluice_types::ErrorKind;
 use support::dialects::{CLIENTS, OLLAMA, gateway_of};
 use support::h2_client;
+use support::meters::{budget, meter, metered, standing};
 use support::*;
 
 fn panicking(stage: &str) -> Vec<u8> {
@@ -23,12 +24,16 @@ fn a_panic_is_a_500_for_its_request_alone() {
     let upstream = Upstream::answering(json_answer("200 OK", COMPLETION));
     let (streaming, _closed) =
         Upstream::hanging_after([STREAM_HEAD, &chunk(ROLE), &chunk(&token("a"))].concat());
-    let gateway =
-        Gateway::before_with(&[&upstream, &streaming], &[("/keys/0/limits", json!({"concurrency": 2}))]);
+    let gateway = Gateway::start(&metered(
+        &[&upstream, &streaming],
+        &[meter(1, "concurrency", 2), budget(2, 1_000_000)],
+        &[("/keys/0/limits", json!({"concurrency": 2}))],
+    ));
     // A stream that is under way on the same worker, and goes on.
     let mut bystander = gateway.connect();
     bystander.write_all(&chat_request(&STREAM.replace("\"m\"", "\"m1\""))).unwrap();
     streaming.next_request();
+    let held = standing(&gateway, 2).1;
     for (at, stage) in (0..).zip(["gate", "relay"]) {
         let mut stream = gateway.connect();
         stream.write_all(&panicking(stage)).unwrap();
@@ -41,6 +46,7 @@ fn a_panic_is_a_500_for_its_request_alone() {
         assert_eq!(gateway.chat(CHAT).status, 200, "{stage}");
         assert_eq!(gateway.record().get("status"), 200);
         eventually("only the bystander is left", || gateway.plane.active_requests() == 1);
+        assert_eq!((standing(&gateway, 1).1, standing(&gateway, 2).1), (1, held), "{stage}");
         let stats = gateway.plane.stats();
         let counted: u64 = stats.routes.iter().flat_map(|route| route.by_class).sum();
         let errors: u64 = stats.errors.iter().map(|row| row.count).sum();
