@@ -28,6 +28,7 @@ type ValidatorFactory = NonNullable<
 
 function compilerFactory(): FastifySchemaCompiler<FastifySchema> {
   const exact = new Ajv(OPTIONS);
-  const fromText = new Ajv({ ...OPTIONS, coerceTypes: true });
+  // A text such as 1e400 becomes an infinite number, which bounds hold for only when numbers are not looked at strictly.
+  const fromText = new Ajv({ ...OPTIONS, coerceTypes: true, strictNumbers: false });
   return ({ schema, httpPart }) => (httpPart === 'body' ? exact : fromText).compile(schema);
 }
