@@ -10,6 +10,7 @@ import {
   SnapshotRefused,
   startDataPlane,
   startDemoProvider,
+  windowStarts,
   type DataPlane,
   type DemoProvider,
   type Journal,
@@ -37,7 +38,7 @@ import { configPathOf } from './snapshot/refusal.js';
 import { journalOptions, openRecorder, startRetention } from './recording.js';
 import { openStore, type Store } from './store/index.js';
 import { createLogger, Metrics } from './telemetry/index.js';
-import type { UsageRecorder } from './usage/index.js';
+import { type UsageRecorder, usedBefore } from './usage/index.js';
 
 /** How often the store is asked whether another process has changed it: the time `sluice keys` takes to be noticed. */
 const STORE_POLL_MS = 250;
@@ -300,6 +301,7 @@ function startManager(
     storedKeys: (config) => secrets.openAll(config),
     apply: (snapshot, config) => plane.apply(snapshot, config),
     demoBaseUrl: () => plane.demoBaseUrl(),
+    usedBefore: (covered) => usedBefore(store.usage, covered, windowStarts, Date.now()),
     now: Date.now,
     onMirrorError: (err) => logger.error({ err }, 'keys of the configuration could not be stored'),
   });

@@ -16,12 +16,23 @@ use serde::de::DeserializeOwned;
 use sluice_demo::DemoOptions;
 use sluice_loadgen::LoadOptions;
 use sluice_server::DataPlane as Plane;
-use sluice_types::{Snapshot, StartOptions};
+use sluice_types::{Meter, Snapshot, StartOptions};
 
 /// Version of the addon, to be equal to that of the package.
 #[napi]
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").into()
+}
+
+/// When the windows of these meters (JSON) that are open at a moment began, milliseconds since 1970, as JSON in their order.
+#[napi]
+pub fn window_starts(meters: String, at_ms: f64) -> Result<String> {
+    let meters: Vec<Meter> = from_json("meters", &meters)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time of JavaScript's")]
+    let at_ms = at_ms as u64;
+    let starts: Vec<Option<u64>> =
+        meters.iter().map(|meter| sluice_server::window_start(meter, at_ms)).collect();
+    serde_json::to_string(&starts).map_err(|error| refused("", "internal", &error.to_string()))
 }
 
 /// A running data plane.

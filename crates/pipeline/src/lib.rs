@@ -36,6 +36,7 @@ pub use keys::{Digest, KeyPlan, KeyTable, digest_of};
 pub use lanes::{
     Lane, Task, Upstream, chat_call, chat_wire, is_form, is_stored, lane, offers, task_of, wire_of,
 };
+pub use meter_spec::window_start;
 pub use meters::{Counts, Demand, MeterFacts, MeterPlan, MeterSet, Outcome, Quantity};
 pub use models::{ModelMatch, ModelPlan, ModelTable};
 pub use names::NamePattern;

@@ -28,6 +28,14 @@ pub(crate) fn spec_of(meter: &Meter, limit: i64, path: &str) -> Result<limits::M
     })
 }
 
+/// When the window of a meter that is open at a moment began, milliseconds since 1970; absent where it has no beginning (all
+/// time, a rate, requests at once), and for a meter that no plan would take.
+#[must_use]
+pub fn window_start(meter: &Meter, at_ms: u64) -> Option<u64> {
+    let spec = spec_of(meter, 1, "").ok()?;
+    limits::MeterState::new(&spec).ok()?.level(at_ms, 0).window_start_ms
+}
+
 pub(crate) fn mode_of(mode: MeterMode) -> limits::Mode {
     match mode {
         MeterMode::Strict | MeterMode::Normal => limits::Mode::Enforce,

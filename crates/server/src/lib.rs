@@ -57,3 +57,4 @@ mod translated_stream;
 mod worker;
 
 pub use data_plane::{DataPlane, StartError};
+pub use sluice_pipeline::window_start;

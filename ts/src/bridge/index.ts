@@ -6,6 +6,7 @@
 import type {
   JournalOptions,
   JournalStats,
+  Meter,
   MeterLevel,
   Snapshot,
   StartOptions,
@@ -117,6 +118,11 @@ export function openJournal(options: JournalOptions): Journal {
     stop: () => native.stop(),
     close: () => native.close(),
   };
+}
+
+/** When the windows of these meters that are open at a moment began; null where they have no beginning. */
+export function windowStarts(meters: readonly Meter[], atMs: number): (number | null)[] {
+  return JSON.parse(refusals(() => addon().windowStarts(JSON.stringify(meters), atMs))) as (number | null)[];
 }
 
 /** Starts a demo provider on threads of its own. */

@@ -14,6 +14,7 @@ export interface Addon {
   DataPlane: { start(options: string, snapshot: string): NativeDataPlane };
   Journal: { open(options: string): NativeJournal };
   DemoProvider: { start(options: string): NativeDemoProvider };
+  windowStarts(meters: string, atMs: number): string;
   runLoad(options: string): Promise<string>;
 }
 

@@ -3,12 +3,12 @@
  * takes it or refuses it. What was refused leaves nothing behind but ids, which are never given to another name.
  */
 
-import type { Snapshot } from '../bridge/generated/snapshot.js';
+import type { Meter, MeterUse, Snapshot } from '../bridge/generated/snapshot.js';
 import type { Config } from '../config/config.js';
 import type { Activate, Activation, Refusal } from '../config/manager.js';
 import type { OpenedProviderKey } from '../governance/access-ports.js';
 import type { CredentialSource } from '../governance/credential-source.js';
-import { wordsFor, type Entity, type EntityRef } from '../governance/entity.js';
+import { Entities, wordsFor, type Entity, type EntityRef } from '../governance/entity.js';
 import type {
   EntityRepository,
   EntityRow,
@@ -20,7 +20,8 @@ import type {
 import { entityToJson, scopeToJson } from '../governance/stored-settings.js';
 import { compileSnapshot } from './compile.js';
 import { configKeyRows, liveKeys } from './keys.js';
-import { LabelIds, labelsOf } from './labels.js';
+import { type Governed, LabelIds, labelsOf, ruleOwners } from './labels.js';
+import { compileMeters, coverage, type CoveredMeter } from './meters.js';
 import { withStoredKeys } from './stored-keys.js';
 import { modelViews, providerViews } from './views.js';
 
@@ -43,6 +44,8 @@ export interface ActivationParts {
   readonly credentials: FetchedCredentials;
   /** Keys of providers that the admin API has stored, opened with the master keys of this configuration. */
   readonly storedKeys: (config: Config) => Promise<readonly OpenedProviderKey[]>;
+  /** What the open windows of meters have used up; asked once for each meter, when it is new. */
+  readonly usedBefore?: (meters: readonly CoveredMeter[]) => Promise<ReadonlyMap<number, MeterUse>>;
   readonly now: () => number;
   /** Told when keys of the file could not be written to the store; they serve nevertheless. */
   readonly onMirrorError: (error: unknown) => void;
@@ -51,6 +54,7 @@ export interface ActivationParts {
 /** Makes the function that the configuration manager calls. */
 export function activator(parts: ActivationParts): Activate {
   const labels = new KnownLabels(parts.store);
+  const meters = new KnownMeters();
   return async (declared, version): Promise<Activation> => {
     const config = withStoredKeys(declared, await parts.storedKeys(declared));
     const stored = await parts.store.listKeys();
@@ -64,9 +68,21 @@ export function activator(parts: ActivationParts): Activate {
     await parts.credentials.prepare(sources);
     const demoBaseUrl = usesDemo(config) ? parts.demoBaseUrl() : null;
     const fetched = fetchedSecrets(config, parts.credentials);
-    const snapshot = compileSnapshot({ config, keys: stored, entities, ids, version, demoBaseUrl, fetched });
+    const fresh = meters.unknown({ config, keys: stored, entities }, ids);
+    const used = (await parts.usedBefore?.(fresh)) ?? new Map<number, MeterUse>();
+    const snapshot = compileSnapshot({
+      config,
+      keys: stored,
+      entities,
+      ids,
+      version,
+      demoBaseUrl,
+      fetched,
+      used,
+    });
     const refusal = parts.apply(snapshot, config);
     if (refusal !== null) return { ok: false, problems: [refusal] };
+    meters.know(snapshot.meters ?? []);
     parts.credentials.retain(sources);
 
     await mirrorEntities(parts, config.entities, known);
@@ -86,6 +102,32 @@ function fetchedSecrets(config: Config, credentials: FetchedCredentials): Readon
     secret: credential === null ? null : credentials.secretOf(credential),
   }));
   return new Map(secrets.flatMap(({ name, secret }) => (secret === null ? [] : [[name, secret]])));
+}
+
+/** Meters that the data plane has counters for: it reads what was used before only when it makes one. */
+class KnownMeters {
+  private known = new Set<string>();
+
+  /** What is new, with what it covers. */
+  unknown(governed: Governed, ids: LabelIds): CoveredMeter[] {
+    const { config, keys, entities } = governed;
+    const fresh = compileMeters(ruleOwners(governed), ids).filter(
+      ({ meter }) => !this.known.has(counter(meter)),
+    );
+    if (fresh.length === 0) return [];
+    const others = keys.filter(({ source }) => source === 'api');
+    const all = [...configKeyRows(config, ids, 0), ...others];
+    return coverage(fresh, all, new Entities([...config.entities, ...entities]), ids);
+  }
+
+  know(meters: readonly Meter[]): void {
+    this.known = new Set(meters.map(counter));
+  }
+}
+
+/** A counter is another one when its measure or its window changes. */
+function counter({ id, measure, window }: Meter): string {
+  return JSON.stringify([id, measure, window]);
 }
 
 /** Ids last for good, so each is asked for once: thousands of keys have thousands of meters. */
@@ -182,8 +224,10 @@ async function mirrorEntities(
 }
 
 function entityFingerprint(entities: readonly Entity[]): string {
-  const parts = entities.map((entity) => [wordsFor(entity), entity.parent, entityToJson(entity)]);
-  return JSON.stringify(parts.toSorted(([a], [b]) => String(a).localeCompare(String(b))));
+  const parts = entities.map((entity) =>
+    JSON.stringify([wordsFor(entity), entity.parent, entityToJson(entity)]),
+  );
+  return parts.toSorted((a, b) => a.localeCompare(b)).join();
 }
 
 /** The store is written only when the keys of the file differ from those it has. */

@@ -6,7 +6,7 @@
 
 import type { Meter, Window } from '../bridge/generated/snapshot.js';
 import type { Config } from '../config/config.js';
-import { wordsFor, type Entity } from '../governance/entity.js';
+import { wordsFor, type Entities, type Entity } from '../governance/entity.js';
 import { meterKind, type Measure, type MeterRule } from '../governance/meter-rule.js';
 import type { MeterWindow } from '../governance/meter-window.js';
 import type { LabelName, VirtualKeyRow } from '../governance/ports.js';
@@ -113,4 +113,42 @@ function windowOf(window: MeterWindow): Window {
   if (window.kind === 'calendar') return { kind: 'calendar', unit: window.unit, time_zone: window.timeZone };
   const { kind, periodMs } = window;
   return kind === 'fixed' ? { kind, period_ms: periodMs, anchor_ms: 0 } : { kind, period_ms: periodMs };
+}
+
+/** Whose usage a meter counts: requests of these keys, for these models, or sent to these providers. */
+export interface CoveredMeter {
+  readonly meter: Meter;
+  readonly of: 'key_id' | 'model_id' | 'provider_id';
+  readonly ids: ReadonlySet<number>;
+}
+
+/**
+ * What each meter covers, by today's owners: usage of a key counts for whom the key belongs to now. Revoked keys are among
+ * them, for what they have spent is spent. Usage is not kept by the key of a provider, so its meters cover nothing.
+ */
+export function coverage(
+  meters: readonly CompiledMeter[],
+  keys: readonly VirtualKeyRow[],
+  entities: Entities,
+  ids: LabelIds,
+): CoveredMeter[] {
+  const members = new Map<string, Set<number>>();
+  const join = (ref: { kind: string; name: string }, id: number): void => {
+    const entry = wordsFor(ref);
+    members.set(entry, (members.get(entry) ?? new Set()).add(id));
+  };
+  for (const { id, owner, tags } of keys) {
+    const chain = entities.chain(owner, tags);
+    for (const link of [...chain.owners, ...chain.tags]) join(link, id);
+  }
+  const byIdentity = new Map(keys.map((key) => [keyOwner(key).identity, key.id]));
+  const none: ReadonlySet<number> = new Set();
+  return meters.map(({ meter, owner }) => {
+    if (owner.kind === 'model') return { meter, of: 'model_id', ids: new Set([ids.id('model', owner.name)]) };
+    if (owner.kind === 'provider')
+      return { meter, of: 'provider_id', ids: new Set([ids.id('provider', owner.name)]) };
+    if (owner.kind === 'key')
+      return { meter, of: 'key_id', ids: new Set([byIdentity.get(owner.identity) ?? 0]) };
+    return { meter, of: 'key_id', ids: members.get(wordsFor(owner)) ?? none };
+  });
 }
