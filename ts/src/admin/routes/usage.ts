@@ -49,10 +49,11 @@ type Group = keyof typeof GROUPS;
 const ROUTE_LABELS = ROUTES.map(({ label }) => label);
 const NamedId = record({ id: Type.Integer(), name: nullable(Type.String()) });
 
-const range = {
-  from: Type.Optional(timestamp('Finished at or after; a day before `to` unless given.')),
-  to: Type.Optional(timestamp('Finished before; now unless given.')),
-};
+/** Reports are by the time a request began, lists of requests by the time it finished. */
+const range = (verb: 'Began' | 'Finished') => ({
+  from: Type.Optional(timestamp(`${verb} at or after; a day before \`to\` unless given.`)),
+  to: Type.Optional(timestamp(`${verb} before; now unless given.`)),
+});
 const filters = {
   key_id: Type.Optional(Type.Integer({ minimum: 0, maximum: 4_294_967_295, description: 'One key only.' })),
   model: Type.Optional(
@@ -66,7 +67,7 @@ const filters = {
 
 const groupPattern = `(${Object.keys(GROUPS).join('|')})`;
 const ReportQuery = record({
-  ...range,
+  ...range('Began'),
   ...filters,
   status: Type.Optional(oneOf(STATUS_CLASSES)),
   group_by: Type.Optional(
@@ -130,7 +131,7 @@ const Report = record({
 });
 
 const RequestsQuery = record({
-  ...range,
+  ...range('Finished'),
   ...filters,
   status: Type.Optional(
     Type.Integer({
