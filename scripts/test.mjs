@@ -64,6 +64,7 @@ const LANES = {
     },
     { name: 'vitest', work: runVitest, count: countVitest },
     { name: 'matrix', command: node('scripts/matrix.mjs', '--built'), count: countMatrix },
+    { name: 'race', command: node('scripts/race.mjs', '--built') },
   ],
 };
 

@@ -20,6 +20,8 @@ export interface Endpoint {
   /** Base of the URL towards an upstream, without `/v1`. */
   url(upstream: UpstreamName): string;
   readonly headers: Readonly<Record<string, string>>;
+  /** The same with the key that has budgets; where there are no keys, no headers. */
+  readonly meteredHeaders: Readonly<Record<string, string>>;
   /** Its processes; none for the upstream itself, which is not measured. */
   pids(): number[];
   /** Resident memory before any load, MiB. */
@@ -114,9 +116,10 @@ export class Lab {
     const args = prepareSluice({ folder, dataPort, adminPort, workers }, upstreams);
     const child = this.#launch(process.execPath, args, { pin: this.pins.proxy, variables: { ...secrets } });
     await answering(`http://127.0.0.1:${dataPort}/readyz`, child);
-    return proxy(child, () => `http://127.0.0.1:${dataPort}`, {
-      authorization: `Bearer ${secrets.SLUICE_BENCH_KEY}`,
-    });
+    const bearing = (key: string): Endpoint['headers'] => ({ authorization: `Bearer ${key}` });
+    const headers = bearing(secrets.SLUICE_BENCH_KEY);
+    const endpoint = proxy(child, () => `http://127.0.0.1:${dataPort}`, headers);
+    return { ...endpoint, meteredHeaders: bearing(secrets.SLUICE_BENCH_METERED_KEY) };
   }
 }
 
@@ -124,6 +127,7 @@ function direct(upstreams: Upstreams): Endpoint {
   return {
     url: (upstream) => `http://${upstreams.get(upstream)?.address}`,
     headers: {},
+    meteredHeaders: {},
     pids: () => [],
     idleMb: undefined,
     check: () => {},
@@ -135,6 +139,7 @@ function proxy(child: Child, url: Endpoint['url'], headers: Endpoint['headers'])
   return {
     url,
     headers,
+    meteredHeaders: headers,
     pids: () => familyOf(child.pid),
     idleMb: idle === undefined ? undefined : asMb(idle),
     check: () => child.check(),

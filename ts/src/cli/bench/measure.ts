@@ -98,7 +98,7 @@ function loadOptions(row: Row, lane: Lane, to: Endpoint, direct: Endpoint, effor
   const model = modelOf(row.upstream, row.alias && lane === 'sluice');
   return {
     url: `${to.url(row.upstream)}${path}`,
-    headers: to.headers,
+    headers: row.metered && lane === 'sluice' ? to.meteredHeaders : to.headers,
     body: { kind: 'chat', bytes: row.bodyBytes, model },
     stream: row.stream,
     mode: modeOf(row, `${direct.url(row.upstream)}${path}`),

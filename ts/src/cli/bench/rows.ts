@@ -19,8 +19,8 @@ export type Subject = 'direct' | 'nginx' | 'sluice';
 export const SUBJECTS: readonly Subject[] = ['direct', 'nginx', 'sluice'];
 
 /**
- * One way of a row. `sluice_identity` is Sluice asked for the provider's own model name, as a yardstick for a row that
- * asks for an alias.
+ * One way of a row. `sluice_identity` is Sluice asked for the provider's own model name with the usual key, as a yardstick
+ * for a row that asks for an alias or with another key.
  */
 export type Lane = Subject | 'sluice_identity';
 
@@ -37,6 +37,8 @@ export interface Row {
   readonly bodyBytes: number;
   readonly stream: boolean;
   readonly alias: boolean;
+  /** Asked with a key that has five limits and two budgets. */
+  readonly metered: boolean;
   readonly workers: Workers;
   readonly mode: LoadMode['kind'];
   readonly connections: number;
@@ -61,6 +63,7 @@ const USUAL = {
   bodyBytes: KB,
   stream: false,
   alias: false,
+  metered: false,
   workers: 'one',
   mode: 'closed',
   connections: 32,
@@ -76,6 +79,13 @@ export const ROWS: readonly Row[] = [
     name: 'alias-1k',
     title: '1 KB body, the model renamed on the way',
     alias: true,
+    lanes: ['nginx', 'sluice_identity', 'sluice'],
+  },
+  {
+    ...USUAL,
+    name: 'metered-1k',
+    title: '1 KB body, a key with five limits and two budgets',
+    metered: true,
     lanes: ['nginx', 'sluice_identity', 'sluice'],
   },
   { ...USUAL, name: 'default-workers-1k', title: '1 KB body, default number of workers', workers: 'default' },

@@ -18,6 +18,21 @@ const LIMITS = {
   concurrency: 1_000_000,
 };
 
+/** Five limits and two budgets, of every kind of window. */
+const METERS = {
+  rate_limits: [
+    { requests: 1_000_000_000, window: '1m' },
+    { requests: 100_000_000_000, window: 'day' },
+    { tokens: 100_000_000_000, window: 'hour' },
+    { output_tokens: 100_000_000_000, window: '10m', kind: 'sliding' },
+    { concurrency: 1_000_000 },
+  ],
+  budgets: [
+    { usd: 1_000_000, window: 'month', time_zone: 'Europe/Berlin', mode: 'strict' },
+    { usd: 100_000, window: 'day' },
+  ],
+};
+
 /** What a gateway of the bench is started with. */
 export interface SluiceSetup {
   readonly folder: string;
@@ -29,6 +44,7 @@ export interface SluiceSetup {
 /** Secrets of a run; the configuration refers to them by name. */
 export interface Secrets {
   readonly SLUICE_BENCH_KEY: string;
+  readonly SLUICE_BENCH_METERED_KEY: string;
   readonly SLUICE_BENCH_UPSTREAM_KEY: string;
   readonly SLUICE_BENCH_ADMIN_TOKEN: string;
 }
@@ -40,6 +56,7 @@ export function freshSecrets(): Secrets {
   const random = (): string => randomBytes(24).toString('hex');
   return {
     SLUICE_BENCH_KEY: `sk-bench-${random()}`,
+    SLUICE_BENCH_METERED_KEY: `sk-bench-${random()}`,
     SLUICE_BENCH_UPSTREAM_KEY: random(),
     SLUICE_BENCH_ADMIN_TOKEN: random(),
   };
@@ -73,7 +90,9 @@ export function sluiceConfig(setup: SluiceSetup, upstreams: Upstreams): object {
     const key = secret('SLUICE_BENCH_UPSTREAM_KEY');
     return [name, { base_url: `${scheme}://${address}/v1`, key, ...trust }] as const;
   });
-  const models = names.map((name) => [modelOf(name, false), `${name}/${modelOf(name, false)}`] as const);
+  // A strict budget lets nothing through whose answer could be of any length.
+  const target = (name: UpstreamName): object => ({ provider: name, max_output_tokens: 4_096 });
+  const models = names.map((name) => [modelOf(name, false), { targets: [target(name)] }] as const);
   const aliases = names.includes('plain') ? [[ALIAS, `plain/${modelOf('plain', false)}`] as const] : [];
   return {
     listeners: {
@@ -84,6 +103,10 @@ export function sluiceConfig(setup: SluiceSetup, upstreams: Upstreams): object {
     ...(setup.workers === 'one' ? { workers: 1 } : {}),
     providers: Object.fromEntries(providers),
     models: Object.fromEntries([...models, ...aliases]),
-    keys: [{ name: 'bench', secret: secret('SLUICE_BENCH_KEY'), limits: LIMITS }],
+    prices: [{ model: '*', input: 0.000001, output: 0.000001 }],
+    keys: [
+      { name: 'bench', secret: secret('SLUICE_BENCH_KEY'), limits: LIMITS },
+      { name: 'metered', secret: secret('SLUICE_BENCH_METERED_KEY'), ...METERS },
+    ],
   };
 }

@@ -38,6 +38,7 @@ export interface RowSummary extends LaneSummary {
   readonly body_bytes: number;
   readonly stream: boolean;
   readonly alias: boolean;
+  readonly metered: boolean;
   readonly workers: Row['workers'];
   readonly mode: Row['mode'];
   readonly connections: number;
@@ -46,7 +47,7 @@ export interface RowSummary extends LaneSummary {
   /** Processor time per request over nginx's: the median over the rounds of the ratio within a round. */
   readonly ratio_to_nginx: number | null;
   readonly ratio_to_nginx_by_round: readonly number[];
-  /** The same over Sluice without the renaming, in a row that renames. */
+  /** The same over Sluice without the renaming or the budgets, in a row that is about them. */
   readonly ratio_to_identity: number | null;
   readonly direct: LaneSummary | null;
   readonly nginx: LaneSummary | null;
@@ -65,6 +66,7 @@ export function summarise(row: Row, runs: readonly Run[]): RowSummary | null {
     body_bytes: row.bodyBytes,
     stream: row.stream,
     alias: row.alias,
+    metered: row.metered,
     workers: row.workers,
     mode: row.mode,
     connections: row.connections,
