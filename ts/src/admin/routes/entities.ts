@@ -89,9 +89,9 @@ function writeRoutes(app: AdminApp, service: EntitiesService, kind: EntityKind):
     return tagged(reply, noted(request, changed));
   });
 
-  app.delete(one, { config, schema: schemas.remove }, async (request) => {
+  app.delete(one, { config, schema: schemas.remove }, async (request, reply) => {
     const changed = await service.remove({ kind, name: request.params.name }, changeOf(request));
-    return noted(request, changed, true);
+    return tagged(reply, noted(request, changed, true));
   });
 }
 

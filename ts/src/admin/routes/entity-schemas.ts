@@ -91,11 +91,8 @@ const WRITE = [
 ] as const;
 const OWNED = ['entity_not_found', 'entity_owned_by_config', 'precondition_failed'] as const;
 
-/** Schema of each route of a kind. */
-export function entityRoutes(kind: EntityKind) {
-  const tags = ['entities'];
-  const many = PLURALS[kind];
-  const capital = `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+/** What an entity of a kind can belong to, in a body and as a filter. */
+function parentsOf(kind: EntityKind) {
   const parents = Object.fromEntries(
     PARENT_KINDS[kind].map((one) => [one, Type.Optional(parent(one))]),
   ) as Record<OwnerKind, ReturnType<typeof Type.Optional<ReturnType<typeof parent>>>>;
@@ -105,6 +102,15 @@ export function entityRoutes(kind: EntityKind) {
       Type.Optional({ ...EntityName, description: `Those of this ${one} only.` }),
     ]),
   ) as unknown as Record<OwnerKind, ReturnType<typeof Type.Optional<typeof EntityName>>>;
+  return { parents, filters };
+}
+
+/** Schema of each route of a kind. */
+export function entityRoutes(kind: EntityKind) {
+  const tags = ['entities'];
+  const many = PLURALS[kind];
+  const capital = `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+  const { parents, filters } = parentsOf(kind);
   const list = record({ [many]: Type.Array(Entity.ref), next_after: nullable(Type.String()) });
   return {
     list: {

@@ -98,7 +98,7 @@ function writeRoutes(app: AdminApp, service: KeysService, view: View): void {
     return tagged(reply, view(key));
   });
 
-  app.post('/keys/:id/rotate', { ...WRITE, schema: KEY_ROUTES.rotate }, async (request) => {
+  app.post('/keys/:id/rotate', { ...WRITE, schema: KEY_ROUTES.rotate }, async (request, reply) => {
     const { params, body, log } = request;
     const expiresAt = parsedExpiry(body.expires_at);
     const rotation = {
@@ -108,7 +108,7 @@ function writeRoutes(app: AdminApp, service: KeysService, view: View): void {
     const { before, key, secret } = await service.rotate(params.id, rotation, demandOf(request, view));
     noted(request, view, before, key);
     log.info({ event: 'key_rotated', key_id: key.id, overlap_seconds: body.overlap_seconds }, 'key rotated');
-    return { key: view(key), secret };
+    return { key: tagged(reply, view(key)), secret };
   });
 }
 
@@ -168,14 +168,19 @@ function scopeOf(body: Settings, rules: readonly MeterRule[]): Partial<KeyScope>
   }
   const namesRules = body.budgets !== undefined || body.rate_limits !== undefined;
   return {
-    ...(body.owner !== undefined && { owner: ownerOf(body.owner) }),
-    ...(body.tags !== undefined && { tags: body.tags }),
-    ...(body.providers !== undefined && { providers: body.providers }),
-    ...(body.routes !== undefined && { routes: body.routes }),
-    ...(body.networks !== undefined && { networks: body.networks.map(normalNetwork) }),
-    ...(namesRules && { rules: rulesOf(body, rules) }),
-    ...(body.metadata !== undefined && { metadata: body.metadata }),
+    ...given('owner', body.owner === undefined ? undefined : ownerOf(body.owner)),
+    ...given('tags', body.tags),
+    ...given('providers', body.providers),
+    ...given('routes', body.routes),
+    ...given('networks', body.networks?.map(normalNetwork)),
+    ...given('rules', namesRules ? rulesOf(body, rules) : undefined),
+    ...given('metadata', body.metadata),
   };
+}
+
+/** The property, where there is a value for it. */
+function given<K extends keyof KeyScope>(name: K, value: KeyScope[K] | undefined): Partial<KeyScope> {
+  return value === undefined ? {} : { [name]: value };
 }
 
 function ownerOf(owner: NonNullable<Settings['owner']> | null): Owner | null {
