@@ -73,9 +73,8 @@ describe.runIf(HAS_POSTGRES)('on one PostgreSQL', () => {
     expect(digests(one)).toContain(digestOf(secret));
     await vi.waitFor(() => expect(digests(other)).toContain(digestOf(secret)), NOTICED);
 
-    const { code, out, err } = await runCommand(registerKeys, [
-      ...['keys', 'create', '--name', 'cli', '--secret-only', '--config', file],
-    ]);
+    const args = ['keys', 'create', '--name', 'cli', '--secret-only', '--config', file];
+    const { code, out, err } = await runCommand(registerKeys, args);
     expect([code, err]).toEqual([0, '']);
     await vi.waitFor(() => {
       expect(digests(one)).toContain(digestOf(out.trim()));

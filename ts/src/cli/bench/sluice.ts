@@ -92,8 +92,10 @@ export function sluiceConfig(setup: SluiceSetup, upstreams: Upstreams): object {
   });
   // A strict budget lets nothing through whose answer could be of any length.
   const target = (name: UpstreamName): object => ({ provider: name, max_output_tokens: 4_096 });
-  const models = names.map((name) => [modelOf(name, false), { targets: [target(name)] }] as const);
-  const aliases = names.includes('plain') ? [[ALIAS, `plain/${modelOf('plain', false)}`] as const] : [];
+  const models = names.map((name): [string, unknown] => [modelOf(name, false), { targets: [target(name)] }]);
+  const aliases: [string, unknown][] = names.includes('plain')
+    ? [[ALIAS, `plain/${modelOf('plain', false)}`]]
+    : [];
   return {
     listeners: {
       data: { address: `127.0.0.1:${setup.dataPort}` },
