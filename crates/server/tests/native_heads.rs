@@ -145,6 +145,7 @@ fn bare(path: &str, lines: &str, body: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// check 44: taken where clients of Gemini send it and nowhere else, and never sent on.
 #[test]
 fn a_key_in_geminis_query_is_taken_and_never_sent_on() {
     let upstream = Upstream::answering(GEMINI.answer("text"));

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import Fastify from 'fastify';
@@ -57,6 +58,24 @@ describe('every route', () => {
     bodies.delete('');
     expect(bodies.size).toBe(1);
     expect(JSON.parse([...bodies][0]!)).toMatchObject({ error: { code: 'unauthorized' } });
+  });
+
+  it('check 52: takes no signed or unsigned token of another party for one of ours', async () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const claims = part({ sub: 'owner', role: 'owner', aud: 'sluice', exp: 4_102_444_800 });
+    const heads = [
+      { alg: 'none', typ: 'JWT' },
+      { alg: 'HS256', typ: 'JWT', kid: '../../dev/null' },
+      { alg: 'RS256', typ: 'JWT', jku: 'http://127.0.0.1/keys' },
+    ];
+    const refused = await h.app.inject('/admin/v1/health');
+    for (const head of heads) {
+      for (const signature of ['', part({}), createHmac('sha256', '').update(claims).digest('base64url')]) {
+        const authorization = `Bearer ${part(head)}.${claims}.${signature}`;
+        const answer = await h.app.inject({ url: '/admin/v1/health', headers: { authorization } });
+        expect([answer.statusCode, answer.body]).toEqual([401, refused.body]);
+      }
+    }
   });
 
   it('that does not exist answers 401 as well, so that nobody can map the API', async () => {
@@ -121,7 +140,7 @@ describe('check 48: wrong tokens', () => {
   });
 });
 
-describe('probes', () => {
+describe('check 73: probes', () => {
   it('reveal nothing but alive and ready', async () => {
     expect((await h.app.inject('/healthz')).json()).toEqual({ status: 'ok' });
     expect((await h.app.inject('/readyz')).json()).toEqual({ status: 'ready' });
@@ -133,7 +152,7 @@ describe('probes', () => {
   });
 });
 
-describe('metrics', () => {
+describe('check 73: metrics', () => {
   it('need the token', async () => {
     expect((await h.app.inject('/metrics')).statusCode).toBe(401);
     const answer = await h.call('GET', '/metrics');
@@ -158,7 +177,7 @@ describe('metrics', () => {
   });
 });
 
-describe('host', () => {
+describe('check 68: host', () => {
   /** The guard and one public route. */
   function guarded(options: Partial<GuardOptions>) {
     const app = Fastify();
@@ -210,8 +229,16 @@ describe('host', () => {
     expect(answer.headers['access-control-allow-origin']).toBeUndefined();
   });
 
-  it('no answer sets a cookie or allows another origin', async () => {
-    const answers = [await h.call('GET', '/admin/v1/keys'), await h.call('OPTIONS', '/admin/v1/keys')];
+  it('check 66, 67: no answer sets a cookie or allows another origin', async () => {
+    const origin = { origin: 'http://localhost:3000' }; // passes the guard, and is another origin all the same
+    const preflight = { ...origin, 'access-control-request-method': 'GET' };
+    const answers = [];
+    for (const { method, url } of routeTable().filter((route) => route.method === 'GET')) {
+      answers.push(await h.call(method, url, undefined, origin));
+      answers.push(await h.call('OPTIONS', url, undefined, preflight));
+      answers.push(await h.app.inject({ method: 'OPTIONS', url, headers: preflight }));
+    }
+    expect(answers.length).toBeGreaterThan(30);
     for (const { headers } of answers) {
       expect(headers['set-cookie']).toBeUndefined();
       expect(Object.keys(headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
@@ -219,7 +246,7 @@ describe('host', () => {
   });
 });
 
-describe('bodies', () => {
+describe('check 66: bodies', () => {
   it.each([
     'text/plain',
     'application/x-www-form-urlencoded',
@@ -261,10 +288,13 @@ describe('listening', () => {
     ['0.0.0.0:80', '0.0.0.0', 80],
   ])('splits %s', (address, host, port) => expect(splitAddress(address)).toEqual({ host, port }));
 
-  it.each(['0.0.0.0', '::', '192.0.2.7', 'gateway.example'])('refuses %s without a token', (host) => {
-    expect(() => requireCredential(host, [])).toThrow(UnsafeAdminListener);
-    expect(() => requireCredential(host, [sha256('x')])).not.toThrow();
-  });
+  it.each(['0.0.0.0', '::', '192.0.2.7', 'gateway.example'])(
+    'check 63: refuses %s without a token',
+    (host) => {
+      expect(() => requireCredential(host, [])).toThrow(UnsafeAdminListener);
+      expect(() => requireCredential(host, [sha256('x')])).not.toThrow();
+    },
+  );
 
   it.each(['127.0.0.1', '::1', 'localhost', '127.3.4.5'])('allows %s without a token', (host) => {
     expect(() => requireCredential(host, [])).not.toThrow();

@@ -69,6 +69,10 @@ describe('messages', () => {
     if (!UPDATE) expect(now).toBe(messages);
   });
 
+  it('check 76: tell of a file of secrets that others can read', () => {
+    expect([...said.values()].join('\n')).toContain('found mode 0644 on the file file:open');
+  });
+
   it('has no two cases of one title', () => {
     expect(new Set(cases.map(({ title }) => title)).size).toBe(cases.length);
   });

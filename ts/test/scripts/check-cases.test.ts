@@ -3,9 +3,9 @@ import { TABLES, checkCases, rustTests } from '../../../scripts/check-cases.mjs'
 
 /** A page on which every row says the same, but for those given. */
 function pageWith(rows: Readonly<Record<string, string>>, otherwise = '`some_test`'): string {
-  const lines = Object.entries(TABLES).flatMap(([table, count]) =>
-    Array.from({ length: count }, (_, at) => {
-      const label = `${table} ${at + 1}`;
+  const lines = Object.entries(TABLES).flatMap(([table, numbers]) =>
+    numbers.map((number) => {
+      const label = `${table} ${number}`;
       return `| ${label} | what | ${rows[label] ?? otherwise} |`;
     }),
   );
@@ -34,6 +34,19 @@ it('misses rows, and finds those that are twice', () => {
   const page = pageWith({});
   expect(check(page.replace(/^\| edge 9 .*\n/m, ''))).toEqual(['edge 9 has 0 rows']);
   expect(check(page.replace('| edge 9 ', '| edge 10 '))).toEqual(['edge 9 has 0 rows', 'edge 10 has 2 rows']);
+});
+
+it('has every check of authentication, of the admin API, of secrets, and of money', () => {
+  expect(TABLES['check']).toHaveLength(13 + 33);
+  const page = pageWith({});
+  expect(check(page.replace(/^\| check 44 .*\n/m, ''))).toEqual(['check 44 has 0 rows']);
+  expect(check(page.replace('| check 52 ', '| check 53 '))).toEqual([
+    'check 52 has 0 rows',
+    'check 53 is no number',
+  ]);
+  expect(check(pageWith({ 'check 94': '`no_test`' }))).toEqual([
+    'check 94 names `no_test`, which is no test',
+  ]);
 });
 
 it('finds tests by their attribute', () => {
