@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sluice_dialects::json::json_escaped;
 use sluice_dialects::wire::Quirks;
+use sluice_limits::Cooldown;
 use sluice_types::{Auth, Dialect, Provider, ProviderTimeouts, Target};
 
 use crate::base_url::BaseUrl;
@@ -14,7 +15,7 @@ use crate::meters::{MeterFacts, MeterSet, MeterTable};
 use crate::paths::{self, BodyModel};
 use crate::plan::PlanError;
 use crate::price::PricePlan;
-use crate::registry::TargetState;
+use crate::registry::{Registry, TargetState};
 use crate::signer::Signer;
 
 /// Whether the connection is encrypted.
@@ -49,6 +50,8 @@ pub struct ProviderPlan {
     pub credentials: Vec<CredentialPlan>,
     /// Their weights, in the same order.
     pub credential_weights: Vec<u32>,
+    /// Several credentials share its requests, so that one of them can be left alone.
+    pub rotates: bool,
     /// Whether usage may be asked for in streams.
     pub usage_in_stream: bool,
     /// Whether its fixed headers name the version of Anthropic's API.
@@ -79,6 +82,8 @@ pub struct CredentialPlan {
     signer: Option<Signer>,
     /// What holds for requests sent with it.
     pub meters: MeterSet,
+    /// Its breaker, which is asked where the provider has others.
+    pub cooldown: Arc<Cooldown>,
 }
 
 impl fmt::Debug for CredentialPlan {
@@ -198,7 +203,12 @@ impl TargetPlan {
 const DEFAULT_MAX_TOKENS: u32 = 4_096;
 
 impl ProviderPlan {
-    pub(crate) fn compile(provider: &Provider, at: usize, meters: &MeterTable) -> Result<Self, PlanError> {
+    pub(crate) fn compile(
+        provider: &Provider,
+        at: usize,
+        registry: &Registry,
+        meters: &MeterTable,
+    ) -> Result<Self, PlanError> {
         let path = format!("providers[{at}]");
         if provider.id == 0 {
             return Err(PlanError::new(&format!("{path}.id"), "id_zero", "ids start at 1"));
@@ -206,11 +216,17 @@ impl ProviderPlan {
         let url = BaseUrl::parse(&provider.base_url)
             .map_err(|why| PlanError::new(&format!("{path}.base_url"), "bad_url", why))?;
         paths::check(provider, &path)?;
-        let credentials = compile_credentials(provider, &url, &path, meters)?;
-        let credential_weights = match provider.auth {
+        let mut credentials = compile_credentials(provider, &url, &path, meters)?;
+        let credential_weights: Vec<u32> = match provider.auth {
             Auth::None => vec![1],
             _ => provider.keys.iter().map(|key| key.weight).collect(),
         };
+        let rotates = credential_weights.iter().filter(|weight| **weight > 0).count() > 1;
+        if rotates {
+            for credential in &mut credentials {
+                credential.cooldown = registry.credential(credential.id);
+            }
+        }
         Ok(Self {
             id: provider.id,
             name: provider.name.as_str().into(),
@@ -222,6 +238,7 @@ impl ProviderPlan {
             port: url.port,
             credentials,
             credential_weights,
+            rotates,
             usage_in_stream: provider.usage_in_stream,
             names_version: provider.headers.iter().any(|header| header.name == "anthropic-version"),
             body_model: BodyModel::of(provider),
@@ -252,7 +269,8 @@ fn compile_credentials(
     if provider.auth == Auth::None {
         let heads = heads(&fixed, "");
         let meters = MeterSet::default();
-        return Ok(vec![CredentialPlan { id: 0, secret: "".into(), heads, signer: None, meters }]);
+        let cooldown = Arc::default();
+        return Ok(vec![CredentialPlan { id: 0, secret: "".into(), heads, signer: None, meters, cooldown }]);
     }
     if provider.keys.iter().all(|key| key.weight == 0) {
         return Err(PlanError::new(
@@ -277,11 +295,13 @@ fn compile_credentials(
                 let signer = Signer::new(secret, region, service, &url.authority)
                     .map_err(|why| PlanError::new(&path, "bad_secret", why))?;
                 let (id, secret, heads) = (key.id, signer.secret().into(), heads(&fixed, ""));
-                return Ok(CredentialPlan { id, secret, heads, signer: Some(signer), meters });
+                let (signer, cooldown) = (Some(signer), Arc::default());
+                return Ok(CredentialPlan { id, secret, heads, signer, meters, cooldown });
             }
             _ => heads(&format!("{fixed}authorization: Bearer {secret}\r\n"), ""),
         };
-        Ok(CredentialPlan { id: key.id, secret: secret.into(), heads: credential, signer: None, meters })
+        let (id, secret, cooldown) = (key.id, secret.into(), Arc::default());
+        Ok(CredentialPlan { id, secret, heads: credential, signer: None, meters, cooldown })
     };
     provider.keys.iter().enumerate().map(compile).collect()
 }

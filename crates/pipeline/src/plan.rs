@@ -105,7 +105,7 @@ pub fn compile(snapshot: &Snapshot, registry: &Registry) -> Result<Plan, PlanErr
         .providers
         .iter()
         .enumerate()
-        .map(|(at, provider)| ProviderPlan::compile(provider, at, &meters))
+        .map(|(at, provider)| ProviderPlan::compile(provider, at, registry, &meters))
         .collect::<Result<_, _>>()?;
     let by_id: HashMap<u32, u32> = (0..).zip(&providers).map(|(at, provider)| (provider.id, at)).collect();
     if by_id.len() != providers.len() {

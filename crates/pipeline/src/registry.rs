@@ -48,6 +48,7 @@ pub struct Registry {
     keys: Mutex<Shelf<KeyState>>,
     targets: Mutex<Shelf<TargetState>>,
     providers: Mutex<Shelf<TargetState>>,
+    credentials: Mutex<Shelf<Cooldown>>,
     meters: Mutex<Shelf<MeterCounter>>,
 }
 
@@ -68,6 +69,12 @@ impl Registry {
     #[must_use]
     pub fn provider(&self, id: u32) -> Arc<TargetState> {
         lock(&self.providers).get_or_default(id)
+    }
+
+    /// The breaker of a provider key that has siblings.
+    #[must_use]
+    pub fn credential(&self, id: u32) -> Arc<Cooldown> {
+        lock(&self.credentials).get_or_default(id)
     }
 
     /// The counter of a meter, or one that is new, which the registry does not know before [`Registry::keep`].
@@ -98,13 +105,15 @@ impl Registry {
         lock(&self.keys).sweep(mono_ns);
         lock(&self.targets).sweep(mono_ns);
         lock(&self.providers).sweep(mono_ns);
+        lock(&self.credentials).sweep(mono_ns);
         lock(&self.meters).sweep(mono_ns);
     }
 
-    /// States that are kept, named or not: keys, targets (of providers too) and meters.
+    /// States that are kept, named or not: keys, targets (of providers and their keys too) and meters.
     #[must_use]
     pub fn sizes(&self) -> [usize; 3] {
-        let targets = lock(&self.targets).entries.len() + lock(&self.providers).entries.len();
+        let providers = lock(&self.providers).entries.len() + lock(&self.credentials).entries.len();
+        let targets = lock(&self.targets).entries.len() + providers;
         [lock(&self.keys).entries.len(), targets, lock(&self.meters).entries.len()]
     }
 }

@@ -1,7 +1,7 @@
 //! Admission: what a request may use is reserved on everything that limits it, or it is refused. First the meters of its key
 //! and model and the key's own limits; then, for every attempt, those of the provider and of the credential.
 
-use sluice_limits::{LimitKind, Refusal as LimitRefusal, pick_weighted};
+use sluice_limits::{LimitKind, Pass, Refusal as LimitRefusal, pick_weighted};
 use sluice_pipeline::{
     Asked, BYTES_PER_TOKEN, Barred, Demand, MeterFacts, MeterSet, ModelPlan, Plan, Short, Task, barred,
     demand, is_form, is_stored, reserve, task_of,
@@ -104,38 +104,68 @@ pub(crate) fn refuse<A>(x: &mut Exchange<'_, '_, A>, short: &Short) -> Refusal {
 }
 
 /// Takes places on the meters of a target's provider and of one of its credentials, and returns which one. A credential
-/// without room is left for another.
+/// without room is left for another, and so is one that cools down, unless none else is left and it is wanted all the same.
 ///
 /// # Errors
-/// A meter that has no room, of the provider or of the last credential that was tried.
-pub(crate) fn enter_target<A>(x: &mut Exchange<'_, '_, A>, target: u32) -> Result<usize, Short> {
+/// A meter that has no room, of the provider or of the last credential that was tried; or there is no credential to use.
+pub(crate) fn enter_target<A>(
+    x: &mut Exchange<'_, '_, A>,
+    target: u32,
+    wanted: Wanted,
+) -> Result<usize, Closed> {
     let plan = x.plan.plan();
     let target = &plan.targets[target as usize];
     let provider = &plan.providers[target.provider as usize];
     // What a provider keeps is seen by the credential that made it only, so it is always the same one.
     let is_fixed = is_stored(x.route);
+    let rotates = provider.rotates && !is_fixed;
     let pick = |x: &Exchange<'_, '_, A>, excluded: u64| {
         let random = if is_fixed { 0 } else { x.worker.random() };
         pick_weighted(provider.credential_weights.iter().copied(), excluded, random)
     };
-    if !target.facts.any() {
+    if !rotates && !target.facts.any() {
         return Ok(pick(x, 0).unwrap_or(0));
     }
-    take(x, &provider.meters)?;
-    let (mut excluded, mut short) = (0, None);
+    take(x, &provider.meters).map_err(Closed::Full)?;
+    let now_ns = x.worker.monotonic_ns(x.settlement.latest());
+    let (mut excluded, mut short) = (wanted.excluded, None);
     while let Some(credential) = pick(x, excluded) {
-        match take(x, &provider.credentials[credential].meters) {
+        excluded |= 1 << credential;
+        let plan = &provider.credentials[credential];
+        let is_open = rotates && matches!(plan.cooldown.try_pass(now_ns), Pass::No { .. });
+        if is_open && !wanted.even_if_cooling {
+            continue;
+        }
+        match take(x, &plan.meters) {
             Ok(()) => return Ok(credential),
             Err(found) => short = Some(found),
         }
-        excluded |= 1 << credential;
         if is_fixed {
             break;
         }
     }
-    let Some(short) = short else { return Ok(0) };
+    if short.is_none() && !rotates {
+        return Ok(0);
+    }
     x.settlement.leave_target();
-    Err(short)
+    Err(short.map_or(Closed::NoCredential, Closed::Full))
+}
+
+/// Which credentials of a provider may be used.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    /// Those that may not, a bit each.
+    pub(crate) excluded: u64,
+    /// One that cools down is better than none.
+    pub(crate) even_if_cooling: bool,
+}
+
+/// Why a target cannot be asked.
+pub(crate) enum Closed {
+    /// A meter has no room.
+    Full(Short),
+    /// Every credential cools down, or has been tried.
+    NoCredential,
 }
 
 /// Reserves what the request may use on the key's own limits.

@@ -9,20 +9,22 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use sluice_limits::{FailureKind, Pass, pick_weighted};
-use sluice_pipeline::{MAX_TARGETS, ProviderPlan, Short, TargetPlan};
+use sluice_pipeline::{MAX_TARGETS, Plan, ProviderPlan, Short, TargetPlan, is_stored};
 use sluice_types::ErrorKind;
 
-use crate::admission;
+use crate::admission::{self, Closed, Wanted};
 use crate::answer::Answer;
 use crate::exchange::{Call, Exchange, estimate_prompt};
-use crate::hold::{self, Failure, Held, Source, Verdict};
+use crate::hold::{self, Held, Source};
 use crate::inflow::{Fault, Inflow};
 use crate::metrics::AttemptOutcome;
 use crate::open_call::{self, OpenCall};
 use crate::outbound::{self, Egress, Outbound};
 use crate::pool::Lease;
 use crate::refusal::{Ended, Refusal};
+use crate::rotation::{KeyFault, KeysTried};
 use crate::timers::shorter;
+use crate::verdict::{ErrorVerdict, Failure, Verdict};
 
 /// Attempts at most per request, over all targets.
 const MAX_ATTEMPTS: u32 = 8;
@@ -41,7 +43,7 @@ struct Failed {
 /// Finds a target that answers. Returns with the answer held (see [`hold`]), nothing of it sent yet.
 pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<'_>) -> Result<Held, Ended> {
     let mut attempts = 0;
-    let mut tried = Tried { targets: x.rare.barred, full: None };
+    let mut tried = Tried { targets: x.rare.barred, ..Tried::default() };
     let mut last =
         Refusal::new(ErrorKind::UpstreamUnreachable, "No target of this model can be used at the moment.");
     let mut next = choose(x, call, &mut tried);
@@ -56,24 +58,21 @@ pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<
             (&plan.plan().targets[target.index as usize], &plan.targets[target.index as usize]);
         match attempt(x, call, row, target.credential).await {
             Ok((held, Verdict::Deliver)) => {
-                row.state.cooldown.record_success(x.worker.monotonic_ns(held.inflow.last_read));
+                succeeded(x, target, &tried, x.worker.monotonic_ns(held.inflow.last_read));
                 return Ok(held);
             }
-            Ok((held, Verdict::Error { outcome, failure })) => {
-                cells.count_attempt(outcome);
+            Ok((held, Verdict::Error(error))) => {
+                cells.count_attempt(error.outcome);
                 let now_ns = x.worker.monotonic_ns(held.inflow.last_read);
-                match failure {
-                    Some(Failure { kind, retry_after_ns }) => {
-                        row.state.cooldown.record_failure(kind, retry_after_ns, now_ns);
-                    }
-                    // The request was at fault, and the target well enough to say so.
-                    None => row.state.cooldown.record_success(now_ns),
-                }
+                let is_final = failed_with(x, call, target, &mut tried, error, now_ns);
                 // An error answer that no other target can better is the client's to see, as it came.
-                if failure.is_none() || attempts == MAX_ATTEMPTS {
+                if attempts == MAX_ATTEMPTS {
                     return Ok(held);
                 }
-                next = choose(x, call, &mut tried);
+                next = sibling(x, target, &tried);
+                if next.is_none() && !is_final {
+                    next = choose(x, call, &mut tried);
+                }
                 if next.is_none() {
                     return Ok(held);
                 }
@@ -105,6 +104,75 @@ pub(crate) async fn dispatch<A: Answer>(x: &mut Exchange<'_, '_, A>, call: Call<
     Err(down.unwrap_or(last).into())
 }
 
+/// Notes that a target answered, and with which key.
+fn succeeded<A>(x: &Exchange<'_, '_, A>, at: Choice, tried: &Tried, now_ns: u64) {
+    let plan = x.plan.plan();
+    let row = &plan.targets[at.index as usize];
+    row.state.cooldown.record_success(now_ns);
+    let provider = &plan.providers[row.provider as usize];
+    if provider.rotates && !is_stored(x.route) {
+        tried.keys.answered(at.credential, provider, now_ns);
+    }
+}
+
+/// Notes an error answer: against the key, if it has siblings and is what failed, or against the target. Whether no other
+/// target is to be asked, since the request is at fault.
+fn failed_with<A>(
+    x: &Exchange<'_, '_, A>,
+    call: Call<'_>,
+    at: Choice,
+    tried: &mut Tried,
+    error: ErrorVerdict,
+    now_ns: u64,
+) -> bool {
+    let plan = x.plan.plan();
+    let row = &plan.targets[at.index as usize];
+    let provider = &plan.providers[row.provider as usize];
+    let of_key = if provider.rotates && !is_stored(x.route) { KeyFault::of(error) } else { None };
+    if let Some(fault) = of_key {
+        tried.keys.failed(at.credential, &provider.credentials[at.credential], fault, now_ns);
+        tried.has_sibling = true;
+        if fault.is_rejected() {
+            tried.rejected |= account(plan, call, row.provider).fold(0, |bits, (bit, _)| bits | bit);
+        }
+        return matches!(fault, KeyFault::Forbidden);
+    }
+    tried.has_sibling = false;
+    match error.failure {
+        Some(Failure { kind: FailureKind::Rejected, .. }) => {
+            for (bit, target) in account(plan, call, row.provider) {
+                target.state.cooldown.record_failure(FailureKind::Rejected, None, now_ns);
+                tried.targets |= bit;
+            }
+        }
+        Some(Failure { kind, retry_after_ns }) => {
+            row.state.cooldown.record_failure(kind, retry_after_ns, now_ns);
+        }
+        // The request was at fault, and the target well enough to say so.
+        None => succeeded(x, at, tried, now_ns),
+    }
+    error.failure.is_none()
+}
+
+/// The same target with another key of its provider, if the last one failed and there is one left.
+fn sibling<A>(x: &mut Exchange<'_, '_, A>, at: Choice, tried: &Tried) -> Option<Choice> {
+    if !tried.has_sibling {
+        return None;
+    }
+    x.settlement.leave_target();
+    let wanted = Wanted { excluded: tried.keys.failed, even_if_cooling: false };
+    let credential = admission::enter_target(x, at.index, wanted).ok()?;
+    Some(Choice { credential, ..at })
+}
+
+/// The targets of a model that are one provider's, each with its bit: an account that has turned a request away is not
+/// asked again under another model's name.
+fn account<'p>(plan: &'p Plan, call: Call<'p>, provider: u32) -> impl Iterator<Item = (u64, &'p TargetPlan)> {
+    let all = call.model.tiers.iter().flatten().take(MAX_TARGETS).enumerate();
+    let all = all.map(|(nth, index)| (1 << nth, &plan.targets[*index as usize]));
+    all.filter(move |(_, target)| target.provider == provider)
+}
+
 /// The answer where every target has failed so often that it is left alone for a while: when the first of them is tried
 /// again. A request that comes earlier is still let through to one of them, see [`choose`].
 fn all_down<A>(x: &Exchange<'_, '_, A>, call: Call<'_>) -> Option<Refusal> {
@@ -130,27 +198,49 @@ fn provider_of<'p>(plan: &'p crate::worker::WorkerPlan, target: &TargetPlan) -> 
 }
 
 /// Where the request goes next: a target, by its index in the plan, and a credential of its provider.
+#[derive(Clone, Copy)]
 struct Choice {
     index: u32,
     credential: usize,
 }
 
 /// What is known of the targets of one request.
+#[derive(Default)]
 struct Tried {
     /// Those that are not to be tried (again), a bit each.
     targets: u64,
+    /// Those of them that were passed over since all their keys cool down.
+    cooling: u64,
+    /// Those of accounts that turned this request away: not even where all else has failed.
+    rejected: u64,
+    /// The keys of the target that was tried last.
+    keys: KeysTried,
+    /// It was one of several keys that failed there.
+    has_sibling: bool,
     /// The first meter that had no room for a target.
     full: Option<Short>,
 }
 
-/// The next target with room on its meters. What the one before had is given back first.
+/// The next target with a key that is in use, and with room on its meters. What the one before had is given back first. If
+/// there is none, a target whose keys all cool down is tried with one of them.
 fn choose<A>(x: &mut Exchange<'_, '_, A>, call: Call<'_>, tried: &mut Tried) -> Option<Choice> {
     x.settlement.leave_target();
+    tried.keys = KeysTried::default();
     while let Some(target) = choose_target(x, call, tried.targets) {
         tried.targets |= target.bit;
-        match admission::enter_target(x, target.index) {
+        match admission::enter_target(x, target.index, Wanted::default()) {
             Ok(credential) => return Some(Choice { index: target.index, credential }),
-            Err(short) => _ = tried.full.get_or_insert(short),
+            Err(Closed::Full(short)) => _ = tried.full.get_or_insert(short),
+            Err(Closed::NoCredential) => tried.cooling |= target.bit,
+        }
+    }
+    while let Some(target) = choose_from_tiers(x, call, !tried.cooling | tried.rejected) {
+        tried.cooling &= !target.bit;
+        let wanted = Wanted { even_if_cooling: true, ..Wanted::default() };
+        match admission::enter_target(x, target.index, wanted) {
+            Ok(credential) => return Some(Choice { index: target.index, credential }),
+            Err(Closed::Full(short)) => _ = tried.full.get_or_insert(short),
+            Err(Closed::NoCredential) => {}
         }
     }
     None

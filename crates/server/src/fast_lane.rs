@@ -417,7 +417,8 @@ impl Handling<'_, '_, '_> {
         let asked = gate::pass(worker, plan, self.head, &self.request.bytes, self.peer, self.settlement)
             .map_err(Ended::from)?;
         let Some(route) = gate::take_call(asked, self.head, &self.request.bytes, self.rare)? else {
-            return models_api::answer(worker, plan, asked, self.answer, self.settlement).await;
+            let query = self.head.query(&self.request.bytes);
+            return models_api::answer(worker, plan, (asked, query), self.answer, self.settlement).await;
         };
         request_body::read(
             self.head,

@@ -203,7 +203,7 @@ async fn handle<'w>(
     let asked = gate::pass(worker, plan, &head, &bytes, peer, settlement)?;
     let mut rare = Rare::default();
     let Some(route) = gate::take_call(asked, &head, &bytes, &mut rare)? else {
-        return models_api::answer(worker, plan, asked, answer, settlement).await;
+        return models_api::answer(worker, plan, (asked, head.query(&bytes)), answer, settlement).await;
     };
     let limit = plan.plan().settings.max_request_body_bytes;
     let head_len = head.head_len;

@@ -12,10 +12,9 @@ use sluice_dialects::openai::body::{BodyTap, OPENAI_USAGE, UsageShape};
 use sluice_dialects::openai::stream::EventClass;
 use sluice_dialects::openai::{answer_tier, usage_at_end};
 use sluice_dialects::rerank::RerankWire;
-use sluice_dialects::wire::{Malformed, Wire};
+use sluice_dialects::wire::Malformed;
 use sluice_dialects::{anthropic, bedrock, cohere, gemini};
 use sluice_http1::{Known, ResponseHead};
-use sluice_limits::FailureKind;
 use sluice_pipeline::{ProviderPlan, Upstream, wire_of};
 use sluice_types::Usage;
 
@@ -26,13 +25,11 @@ use crate::exchange::Exchange;
 use crate::follow::{Boundary, Follow};
 use crate::hold_translated;
 use crate::inflow::{Fault, Inflow};
-use crate::metrics::AttemptOutcome;
 use crate::outbound::Outbound;
-use crate::retry_after::retry_after_ns;
 use crate::stream_error::{StreamError, stream_error};
 use crate::timers::shorter;
 use crate::translated_stream::TranslatedStream;
-use crate::worker::wall_clock_ms;
+use crate::verdict::{Said, Verdict, error_verdict};
 
 /// How much of a body is held before it is passed on in part.
 pub(crate) const HOLD_BYTES: usize = 64 << 10;
@@ -109,22 +106,6 @@ pub(crate) enum HeldBody {
     Translated(Box<TranslatedStream>),
     /// In a content coding we cannot look into, or an error: passed on as it is.
     Opaque,
-}
-
-/// A failure that the breaker of a target counts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Failure {
-    pub(crate) kind: FailureKind,
-    /// How long the target asked to be left alone.
-    pub(crate) retry_after_ns: Option<u64>,
-}
-
-/// What is known of a held answer.
-pub(crate) enum Verdict {
-    /// An answer.
-    Deliver,
-    /// An error answer; with a `failure`, one that another target may not give.
-    Error { outcome: AttemptOutcome, failure: Option<Failure> },
 }
 
 impl Held {
@@ -382,7 +363,8 @@ fn error_from_stream<A: Answer>(
     };
     redact_key(&mut document, from.secret);
     inflow.replace_body(head_len, &document);
-    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, None);
+    let said = Said::of(&wire_of(x.route).read_error(status, &inflow.bytes[head_len..]));
+    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, said);
     x.rare.error_type = error_type;
     let head = HeldHead { decoded: false, ..HeldHead::own(status, Media::Json) };
     Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
@@ -401,9 +383,9 @@ async fn hold_error<A: Answer>(
     }
     redact_key(&mut inflow.bytes[head_len..], from.secret);
     // Google says in the body how long it wants to be left alone.
-    let wait_ms = (status == 429 && wire_of(x.route) == Wire::Gemini)
-        .then(|| Wire::Gemini.read_error(status, &inflow.bytes[head_len..]).retry_after_ms);
-    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, wait_ms.flatten());
+    let said = Said::is_worth_reading(status)
+        .then(|| Said::of(&wire_of(x.route).read_error(status, &inflow.bytes[head_len..])));
+    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, said.unwrap_or_default());
     // A longer one ends here, for what is not held cannot be searched for our key.
     let head = HeldHead { status, decoded: plain.is_some(), media: None };
     Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict))
@@ -413,28 +395,4 @@ async fn hold_error<A: Answer>(
 pub(crate) fn plain_error(head: &ResponseHead, bytes: &[u8]) -> Option<Buffer> {
     let coding = head.known(bytes, Known::ContentEncoding)?;
     content_coding::decode(coding, &bytes[head.head_len..], HOLD_BYTES as u64).ok().flatten()
-}
-
-/// `retry_after_ms` is what the body of the error says, where no header does.
-pub(crate) fn error_verdict(
-    head: &ResponseHead,
-    bytes: &[u8],
-    status: u16,
-    retry_after_ms: Option<u64>,
-) -> Verdict {
-    match status {
-        429 => Verdict::Error {
-            outcome: AttemptOutcome::RateLimited,
-            failure: Some(Failure {
-                kind: FailureKind::RateLimited,
-                retry_after_ns: retry_after_ns(head, bytes, wall_clock_ms())
-                    .or(retry_after_ms.map(|ms| ms.saturating_mul(1_000_000))),
-            }),
-        },
-        408 | 500.. => Verdict::Error {
-            outcome: AttemptOutcome::ServerError,
-            failure: Some(Failure { kind: FailureKind::Fault, retry_after_ns: None }),
-        },
-        _ => Verdict::Error { outcome: AttemptOutcome::ClientError, failure: None },
-    }
 }

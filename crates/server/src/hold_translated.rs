@@ -12,13 +12,14 @@ use crate::answer::Answer;
 use crate::content_coding;
 use crate::exchange::Exchange;
 use crate::hold::{
-    HOLD_BYTES, Held, HeldBody, HeldHead, Media, Source, Verdict, body_limit, check_length, error_verdict,
-    is_encoded, is_event_stream, plain_error, read_held,
+    HOLD_BYTES, Held, HeldBody, HeldHead, Media, Source, body_limit, check_length, is_encoded,
+    is_event_stream, plain_error, read_held,
 };
 use crate::inflow::{Fault, Inflow};
 use crate::outbound::{Translated, Translation};
 use crate::stream_error::{StreamError, written};
 use crate::translated_stream::TranslatedStream;
+use crate::verdict::{Said, Verdict, error_verdict};
 
 /// Reads on until the answer is worth passing on.
 pub(crate) async fn hold<A: Answer>(
@@ -151,7 +152,7 @@ async fn stream<A: Answer>(
             let StreamError { status, mut document, error_type } = written(translation.to, &error);
             redact_key(&mut document, from.secret);
             inflow.replace_body(head_len, &document);
-            let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, error.retry_after_ms);
+            let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, Said::of(&error));
             x.rare.error_type = error_type;
             let head = HeldHead::own(status, Media::Json);
             return Ok((Held { inflow, body: HeldBody::Opaque, head, whole: true }, verdict));
@@ -197,7 +198,7 @@ async fn error<A: Answer>(
     let StreamError { status: shown, mut document, error_type } = written(translation.to, &error);
     redact_key(&mut document, from.secret);
     inflow.replace_body(head_len, &document);
-    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, error.retry_after_ms);
+    let verdict = error_verdict(x.upstream_head, &inflow.bytes, status, Said::of(&error));
     x.rare.error_type = error_type;
     if x.upstream_head.known(&inflow.bytes, Known::RetryAfter).is_none() {
         // Where the client's dialect has no place for it in the body, its SDK looks for it in the head.

@@ -14,11 +14,11 @@ use crate::refusal::{Ended, Refusal};
 use crate::settle::Settlement;
 use crate::worker::{Worker, WorkerPlan};
 
-/// Answers everything that needs no provider.
+/// Answers everything that needs no provider. With what is asked comes the query of the path.
 pub(crate) async fn answer(
     worker: &Worker,
     plan: &Rc<WorkerPlan>,
-    asked: Asked<'_>,
+    (asked, query): (Asked<'_>, Option<&str>),
     answer: &mut impl Answer,
     settlement: &mut Settlement<'_>,
 ) -> Result<(), Ended> {
@@ -26,7 +26,9 @@ pub(crate) async fn answer(
         Asked::Health => (200, "text/plain", b"ok\n".to_vec()),
         Asked::Ready if worker.shared.is_ready() => (200, "text/plain", b"ready\n".to_vec()),
         Asked::Ready => (503, "text/plain", b"draining\n".to_vec()),
-        Asked::ListModels(shape) => (200, "application/json", models_list::list(plan, settlement, shape)),
+        Asked::ListModels(shape) => {
+            (200, "application/json", models_list::list(plan, settlement, shape, query)?)
+        }
         Asked::GetModel(name, shape) => {
             let name = percent_decoded(name);
             let found = find_model(plan, settlement, &name)?;

@@ -3,14 +3,25 @@
 use serde_json::{Value, json};
 use sluice_pipeline::{ModelPlan, ModelsShape};
 
+use crate::models_page::{Page, anthropic_page, gemini_page, token_of};
+use crate::refusal::Refusal;
 use crate::settle::Settlement;
 use crate::worker::WorkerPlan;
 
-/// The models a key may use, under all the names they answer to.
-pub(crate) fn list(plan: &WorkerPlan, settlement: &Settlement<'_>, shape: ModelsShape) -> Vec<u8> {
+/// The models a key may use, under all the names they answer to: all of them for OpenAI's clients, whose API knows no
+/// pages, and a page for those of Anthropic and Gemini.
+///
+/// # Errors
+/// A parameter of the query that names no page.
+pub(crate) fn list(
+    plan: &WorkerPlan,
+    settlement: &Settlement<'_>,
+    shape: ModelsShape,
+    query: Option<&str>,
+) -> Result<Vec<u8>, Refusal> {
     let plan = plan.plan();
     let key = settlement.key().map(|key| plan.keys.get(key));
-    let data: Vec<Value> = plan
+    let all: Vec<(&ModelPlan, &str)> = plan
         .models
         .iter()
         .flat_map(|model| names_of(model).map(move |name| (model, name)))
@@ -19,17 +30,29 @@ pub(crate) fn list(plan: &WorkerPlan, settlement: &Settlement<'_>, shape: Models
                 (key.allows(name) || key.allows(&model.name)) && plan.has_target_for(key, model)
             })
         })
-        .map(|(model, name)| document(name, model, shape))
         .collect();
-    let id = |document: Option<&Value>| document.map_or(Value::Null, |document| document["id"].clone());
+    let names: Vec<&str> = all.iter().map(|(_, name)| *name).collect();
+    let page = match shape {
+        ModelsShape::Openai => Page { range: 0..all.len(), has_more: false },
+        ModelsShape::Anthropic => anthropic_page(&names, query)?,
+        ModelsShape::Gemini => gemini_page(&names, query)?,
+    };
+    let (first, last) = (names[page.range.clone()].first(), names[page.range.clone()].last());
+    let data: Vec<Value> = all[page.range].iter().map(|(model, name)| document(name, model, shape)).collect();
     let list = match shape {
         ModelsShape::Openai => json!({"object": "list", "data": data}),
         ModelsShape::Anthropic => {
-            json!({"first_id": id(data.first()), "last_id": id(data.last()), "has_more": false, "data": data})
+            json!({"first_id": first, "last_id": last, "has_more": page.has_more, "data": data})
         }
-        ModelsShape::Gemini => json!({"models": data}),
+        ModelsShape::Gemini => {
+            let mut list = json!({"models": data});
+            if let Some(last) = last.filter(|_| page.has_more) {
+                list["nextPageToken"] = token_of(last).into();
+            }
+            list
+        }
     };
-    list.to_string().into_bytes()
+    Ok(list.to_string().into_bytes())
 }
 
 fn names_of(model: &ModelPlan) -> impl Iterator<Item = &str> {
@@ -58,11 +81,15 @@ pub(crate) fn document(name: &str, model: &ModelPlan, shape: ModelsShape) -> Val
             document
         }
         ModelsShape::Gemini => {
+            let methods: &[&str] = match info.embeds {
+                true => &["embedContent", "batchEmbedContents"],
+                false => &["generateContent", "streamGenerateContent", "countTokens"],
+            };
             let mut document = json!({
                 "name": format!("models/{name}"),
                 "baseModelId": name,
                 "displayName": name,
-                "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+                "supportedGenerationMethods": methods,
             });
             insert(&mut document, "inputTokenLimit", context);
             insert(&mut document, "outputTokenLimit", output);

@@ -119,3 +119,74 @@ fn health_needs_no_key_and_tells_nothing() {
     assert_eq!(gateway.raw(b"GET /healthz HTTP/1.1\r\nhost: g\r\n\r\n").status, 200);
     assert!(gateway.records().is_empty());
 }
+
+/// As each API has it: pages with ids around them, pages with a token to the next, and all at once.
+#[test]
+fn lists_come_in_the_pages_of_their_dialect() {
+    let names: Vec<String> = (1..=60).map(|nth| format!("n/{nth:02}")).collect();
+    let models: Vec<Value> =
+        (1..).zip(&names).map(|(id, name)| json!({"id": id, "name": name, "targets": []})).collect();
+    let gateway = Gateway::start(&with(snapshot(&[]), &[("/models", json!(models))]));
+    let get_as = |path: &str, header: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {KEY}\r\n{header}\r\n");
+        gateway.raw(head.as_bytes())
+    };
+    let anthropic = |query: &str| {
+        let list = get_as(&format!("/v1/models{query}"), "anthropic-version: 2023-06-01\r\n").json();
+        let ids: Vec<String> = list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|model| model["id"].as_str().unwrap().into())
+            .collect();
+        assert_eq!(list["first_id"].as_str(), ids.first().map(String::as_str), "{query}");
+        assert_eq!(list["last_id"].as_str(), ids.last().map(String::as_str), "{query}");
+        (ids, list["has_more"].as_bool().unwrap())
+    };
+    assert_eq!(anthropic(""), (names[..20].to_vec(), true));
+    assert_eq!(anthropic("?after_id=n%2F20&limit=20"), (names[20..40].to_vec(), true));
+    assert_eq!(anthropic("?after_id=n%2F40"), (names[40..].to_vec(), false));
+    assert_eq!(anthropic("?before_id=n%2F21&limit=5"), (names[15..20].to_vec(), true));
+    assert_eq!(anthropic("?limit=1000"), (names.clone(), false));
+    let refused = get_as("/v1/models?limit=0", "anthropic-version: 2023-06-01\r\n");
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.json()["error"]["message"], "limit: found `0`, expected a number from 1 to 1000.");
+
+    let gemini = |query: &str| get_as(&format!("/v1beta/models{query}"), "").json();
+    let of_page = |list: &Value| -> Vec<String> {
+        let models = list["models"].as_array().unwrap();
+        models.iter().map(|model| model["baseModelId"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = gemini("");
+    assert_eq!(of_page(&first), names[..50]);
+    let token = first["nextPageToken"].as_str().unwrap();
+    let second = gemini(&format!("?pageToken={token}"));
+    assert_eq!((of_page(&second), second.get("nextPageToken")), (names[50..].to_vec(), None));
+    assert_eq!(of_page(&gemini("?pageSize=1000")), names);
+    let refused = get_as("/v1beta/models?pageToken=x", "");
+    assert_eq!((refused.status, refused.json()["error"]["status"].as_str()), (400, Some("INVALID_ARGUMENT")));
+
+    let all = get_as("/v1/models?limit=1", "").json();
+    assert_eq!(all["data"].as_array().unwrap().len(), 60);
+}
+
+#[test]
+fn a_model_of_embeddings_says_to_gemini_what_it_is_for() {
+    let models = json!([
+        {"id": 1, "name": "vectors", "info": {"embeds": true, "context_window": 2048}, "targets": []},
+        {"id": 2, "name": "words", "targets": []},
+    ]);
+    let gateway = Gateway::start(&with(snapshot(&[]), &[("/models", models)]));
+    let golden = json!({"models": [
+        {
+            "name": "models/vectors", "baseModelId": "vectors", "displayName": "vectors", "inputTokenLimit": 2048,
+            "supportedGenerationMethods": ["embedContent", "batchEmbedContents"],
+        },
+        {
+            "name": "models/words", "baseModelId": "words", "displayName": "words",
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+        },
+    ]});
+    assert_eq!(gateway.raw(&get("/v1beta/models")).json(), golden);
+    assert_eq!(gateway.raw(&get("/v1beta/models/vectors")).json(), golden["models"][0]);
+}

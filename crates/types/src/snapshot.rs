@@ -335,6 +335,9 @@ pub struct ModelInfo {
     /// Who made it.
     #[serde(default)]
     pub owned_by: Option<String>,
+    /// It makes embeddings, and nothing else.
+    #[serde(default)]
+    pub embeds: bool,
 }
 
 /// One way to serve a model.

@@ -59,6 +59,7 @@ export function modelInfo(model: ModelConfig, config: Config): ModelInfo | undef
     ...(facts.contextWindow !== null && { context_window: facts.contextWindow }),
     ...(facts.maxOutputTokens !== null && { max_output_tokens: facts.maxOutputTokens }),
     ...(owner !== null && { owned_by: owner }),
+    ...(facts.mode === 'embedding' && { embeds: true }),
   };
 }
 

@@ -498,6 +498,10 @@ export interface ModelInfo {
    */
   context_window?: number | null;
   /**
+   * It makes embeddings, and nothing else.
+   */
+  embeds?: boolean;
+  /**
    * Most tokens of an answer.
    */
   max_output_tokens?: number | null;
