@@ -81,10 +81,6 @@ const REASONS = {
   vllm: 'runs inside the program that calls it; its server is known as vllm',
   'vertex_ai/model_garden': 'its address has an endpoint of its own per model',
   gdc: 'has no address of its own; configure it under a name of yours',
-  sagemaker_nova: 'is a model on endpoints of SageMaker, which are known as sagemaker',
-  gigachat:
-    'has functions in place of tools, a token service of its own and a certificate authority of its own',
-  sap: 'has an address and a token service of its own per tenant; configure it with base_url, paths and auth: oauth',
   replicate: 'speaks a format of its own: predictions that are waited for, with inputs that differ by model',
   nlp_cloud: 'speaks a format of its own, without lists of messages',
   github_copilot: 'is a subscription that wants its user to log in',

@@ -104,9 +104,15 @@ const Entra = mapping(
 
 const Oauth = mapping(
   {
-    token_url: plain('an https:// URL', 'Where tokens are given out.', MAX_URL_CHARACTERS),
-    client_id: plain('an id', 'The client.', MAX_ID_CHARACTERS),
-    client_secret: secret('Secret of the client.'),
+    token_url: optional(
+      plain(
+        'an https:// URL',
+        'Where tokens are given out. Needed unless the provider is known to have one.',
+        MAX_URL_CHARACTERS,
+      ),
+    ),
+    client_id: optional(plain('an id', 'The client.', MAX_ID_CHARACTERS)),
+    client_secret: optional(secret('Secret of the client.')),
     scope: optional(plain('a scope', 'What the token is for. None unless given.', MAX_ID_CHARACTERS)),
   },
   'A client of an OAuth 2.0 token service, for `auth: oauth`: the grant is `client_credentials`.',

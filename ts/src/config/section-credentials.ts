@@ -1,14 +1,19 @@
 /** Reads what stands in place of a key: credentials of Amazon, Google Cloud, Microsoft Entra ID and other token services. */
 
 import { resolve } from 'node:path';
-import type { AzureEntraSource, CredentialSource } from '../governance/credential-source.js';
+import type {
+  AzureEntraSource,
+  CredentialSource,
+  OauthBasicSource,
+} from '../governance/credential-source.js';
 import { firstSet } from '../providers/catalogue.js';
+import type { CatalogueRow, TokenService } from '../providers/row.js';
 import { awsProfile } from './aws-profile.js';
 import type { AuthConfig, ProviderKeyConfig } from './config.js';
 import { DEFAULTS } from './defaults.js';
 import { googleSource, GOOGLE_METADATA_URL } from './google-key.js';
 import type { RawProvider } from './schema-routing.js';
-import { warnOfPlainSecret, type Reading } from './section.js';
+import { checkHeaderText, warnOfPlainSecret, type Reading } from './section.js';
 import type { DocumentPath } from './wording.js';
 
 /** What the credentials of a provider come to. */
@@ -36,11 +41,11 @@ const ONLY_KEY = '1';
 export function readCredentials(
   reading: Reading,
   raw: RawProvider,
-  auth: string,
+  { auth, row }: { readonly auth: string; readonly row: CatalogueRow | undefined },
   path: DocumentPath,
 ): Credentials {
   if (auth === 'aws_sigv4') return readAws(reading, raw, path);
-  if (auth === 'oauth') return readOauth(reading, raw, path);
+  if (auth === 'oauth') return readOauth(reading, raw, row?.tokenService ?? {}, path);
   return auth === 'azure_entra' ? readEntra(reading, raw, path) : readGoogle(reading, raw, path);
 }
 
@@ -180,17 +185,91 @@ function readEntra(reading: Reading, raw: RawProvider, path: DocumentPath): Cred
   return fetched(source, entra.client_secret === undefined ? 'AZURE_CLIENT_SECRET' : null);
 }
 
-function readOauth(reading: Reading, raw: RawProvider, path: DocumentPath): Credentials {
-  const { oauth } = raw;
-  if (oauth === undefined) return missing(reading, path, 'oauth with token_url, client_id and client_secret');
+/** A client of a token service: what the file says, and what is known of the provider's service. */
+function readOauth(
+  reading: Reading,
+  { oauth = {} }: RawProvider,
+  service: TokenService,
+  path: DocumentPath,
+): Credentials {
   const place = [...path, 'oauth'];
-  warnOfPlainSecret(reading, [...place, 'client_secret']);
-  const { token_url: tokenUrl, client_id: clientId, client_secret: clientSecret, scope = null } = oauth;
-  const fits = /^https:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(tokenUrl) || isOnThisMachine(tokenUrl);
-  if (fits) return fetched({ kind: 'oauth_client', tokenUrl, clientId, clientSecret, scope }, null);
+  if (oauth.client_secret !== undefined) warnOfPlainSecret(reading, [...place, 'client_secret']);
+  const [tokenUrl, clientId, clientSecret] = [
+    oauth.token_url ?? tokenUrlIn(reading, service.urlEnv),
+    oauth.client_id ?? optionalValue(reading, service.clientIdEnv),
+    oauth.client_secret ?? optionalValue(reading, service.clientSecretEnv),
+  ];
+  if (!tokenUrl || !clientId || !clientSecret) return missing(reading, path, clientExpected(service));
+  if (!isTokenUrl(reading, tokenUrl, place)) return NONE;
+  const scope = scopeOf(reading, oauth, service);
+  const foundIn = oauth.client_secret === undefined ? (service.clientSecretEnv ?? null) : null;
+  return fetched({ kind: 'oauth_client', tokenUrl, clientId, clientSecret, scope }, foundIn);
+}
+
+function clientExpected({ urlEnv, clientIdEnv, clientSecretEnv }: TokenService): string {
+  const names = [urlEnv, clientIdEnv, clientSecretEnv].filter((name) => name !== undefined);
+  const inEnvironment = names.length === 0 ? '' : `${names.join(', ')} in the environment, or `;
+  return `${inEnvironment}oauth with token_url, client_id and client_secret`;
+}
+
+type RawOauth = NonNullable<RawProvider['oauth']>;
+
+function scopeOf(reading: Reading, oauth: RawOauth, service: TokenService): string | null {
+  return oauth.scope ?? optionalValue(reading, service.scopeEnv) ?? service.scope ?? null;
+}
+
+/** A provider's key, for which its service gives out tokens. */
+export function readServiceKey(
+  reading: Reading,
+  raw: RawProvider,
+  { name, env, tokenService = {} }: CatalogueRow,
+  path: DocumentPath,
+): Credentials {
+  const { oauth = {}, key } = raw;
+  const place = [...path, 'oauth'];
+  if (hasClient(reading, oauth, place, name)) return NONE;
+  const found = variable(reading, env);
+  const credentials = key ?? found?.value;
+  if (credentials === undefined)
+    return missing(reading, path, `${env.join(' or ')} in the environment, or key`);
+  if (key !== undefined) warnOfPlainSecret(reading, [...path, 'key']);
+  checkHeaderText(credentials, [...path, 'key'], 'the key', reading.problems);
+  const { url = '', idHeader = 'x-request-id' } = tokenService;
+  const tokenUrl = oauth.token_url ?? url;
+  if (!isTokenUrl(reading, tokenUrl, place)) return NONE;
+  const scope = scopeOf(reading, oauth, tokenService);
+  const source: OauthBasicSource = { kind: 'oauth_basic', tokenUrl, credentials, scope, idHeader };
+  return fetched(source, foundInOf(key, found));
+}
+
+function foundInOf(key: string | undefined, found: Variable | undefined): string | null {
+  return key === undefined && found !== undefined ? found.name : null;
+}
+
+/** Reports a client where the provider has a key in its place. */
+function hasClient(reading: Reading, oauth: RawOauth, place: DocumentPath, name: string): boolean {
+  const refused = (['client_id', 'client_secret'] as const).find((member) => oauth[member] !== undefined);
+  if (refused === undefined) return false;
+  const message = `found ${refused}, expected the key of ${name} as key`;
+  reading.problems.error({ path: [...place, refused], part: 'key' }, 'unused_key', message);
+  return true;
+}
+
+function isTokenUrl(reading: Reading, url: string, place: DocumentPath): boolean {
+  if (/^https:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(url) || isOnThisMachine(url)) return true;
   const message = 'found something that is not the https:// URL of a token service';
   reading.problems.error({ path: [...place, 'token_url'] }, 'bad_url', message);
-  return NONE;
+  return false;
+}
+
+/** An address in the environment; one without a path is that of the host. */
+function tokenUrlIn(reading: Reading, name: string | undefined): string | undefined {
+  const url = optionalValue(reading, name)?.replace(/\/+$/, '');
+  return url !== undefined && /^https?:\/\/[^/]+$/.test(url) ? `${url}/oauth/token` : url;
+}
+
+function optionalValue(reading: Reading, name: string | undefined): string | undefined {
+  return name === undefined ? undefined : valueOf(reading, name);
 }
 
 /** The one place to which a secret may go without TLS. */

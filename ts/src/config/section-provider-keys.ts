@@ -6,7 +6,7 @@ import type { ProviderKeyConfig } from './config.js';
 import { DEFAULTS } from './defaults.js';
 import type { RawProvider } from './schema-routing.js';
 import { checkHeaderText, warnOfPlainSecret, type Reading } from './section.js';
-import { NONE, readCredentials, type Credentials } from './section-credentials.js';
+import { NONE, readCredentials, readServiceKey, type Credentials } from './section-credentials.js';
 import { readRules } from './section-rules.js';
 import type { DocumentPath } from './wording.js';
 
@@ -41,7 +41,7 @@ export function readKeys(
     }
     return NONE;
   }
-  if (FETCHED.has(auth)) return readFetched(reading, raw, auth, path);
+  if (FETCHED.has(auth)) return readFetched(reading, raw, { auth, row }, path);
   if (raw.keys !== undefined) return { ...NONE, keys: readKeyList(reading, raw.keys, [...path, 'keys']) };
   if (raw.key !== undefined) return { ...NONE, keys: oneKey(reading, raw.key, [...path, 'key']) };
   if (row === undefined && raw.base_url === undefined) return NONE; // misspelt, and reported as such
@@ -51,10 +51,17 @@ export function readKeys(
 /** Ways of authentication that take something else than a key. */
 const FETCHED: ReadonlySet<string> = new Set(['aws_sigv4', 'google_service_account', 'azure_entra', 'oauth']);
 
-function readFetched(reading: Reading, raw: RawProvider, auth: string, path: DocumentPath): Credentials {
+function readFetched(
+  reading: Reading,
+  raw: RawProvider,
+  { auth, row }: { readonly auth: string; readonly row: CatalogueRow | undefined },
+  path: DocumentPath,
+): Credentials {
+  // A token service of a known provider may take a key of that provider.
+  const keyed = auth === 'oauth' && row?.tokenService?.idHeader !== undefined ? row : undefined;
   const refused = raw.keys === undefined ? 'key' : 'keys';
-  const isKeyFile = refused === 'key' && auth === 'google_service_account';
-  if (!isKeyFile && raw[refused] !== undefined) {
+  const takesKey = refused === 'key' && (auth === 'google_service_account' || keyed !== undefined);
+  if (!takesKey && raw[refused] !== undefined) {
     reading.problems.error(
       { path: [...path, refused] },
       'unused_key',
@@ -62,7 +69,8 @@ function readFetched(reading: Reading, raw: RawProvider, auth: string, path: Doc
     );
     return NONE;
   }
-  return readCredentials(reading, raw, auth, path);
+  if (keyed !== undefined) return readServiceKey(reading, raw, keyed, path);
+  return readCredentials(reading, raw, { auth, row }, path);
 }
 
 function oneKey(reading: Reading, secret: string, path: DocumentPath): ProviderKeyConfig[] {

@@ -81,7 +81,7 @@ function readProvider(reading: Reading, name: string, raw: RawProvider, path: Do
     authText,
     keys,
     credential,
-    headers: readHeaders(reading, raw, auth, path),
+    headers: [...usualHeaders(raw, row), ...readHeaders(reading, raw, auth, path)],
     usageInStream: raw.usage_in_stream ?? row?.usageInStream ?? true,
     quirks: raw.quirks ?? (dialect === row?.dialect ? row.quirks : []),
     ...readPaths(reading, raw, { dialect, row, path }),
@@ -185,6 +185,13 @@ function foundVersion(
 /** `demo:` without an address is the provider that comes with the gateway. */
 function isBuiltIn(name: string, raw: RawProvider): boolean {
   return name === DEMO_PROVIDER && raw.base_url === undefined;
+}
+
+/** Headers of a known provider that the file does not name. */
+function usualHeaders(raw: RawProvider, row: CatalogueRow | undefined): ProviderConfig['headers'] {
+  const named = new Set(Object.keys(raw.headers ?? {}).map((name) => name.toLowerCase()));
+  const usual = Object.entries(row?.headers ?? {}).filter(([name]) => !named.has(name));
+  return usual.map(([name, value]) => ({ name, value }));
 }
 
 function readHeaders(

@@ -63,10 +63,17 @@ export function textMember(data: Readonly<Record<string, unknown>>, name: string
 
 /** An OAuth answer as a credential. */
 export function tokenFrom(data: Readonly<Record<string, unknown>>, url: string, now: number): Credential {
-  const lifetime = Number(data['expires_in']);
   const secret = textMember(data, 'access_token', url);
   if (!/^[\x21-\x7e]+$/.test(secret)) throw new CredentialError(`${placeOf(url)} answered no usable token`);
-  return { secret, expiresAt: lifetime > 0 ? now + lifetime * 1_000 : null };
+  return { secret, expiresAt: expiryOf(data, now) };
+}
+
+/** OAuth's lifetime in seconds, or the time of day in milliseconds that some give in its place. */
+function expiryOf(data: Readonly<Record<string, unknown>>, now: number): number | null {
+  const lifetime = Number(data['expires_in']);
+  if (lifetime > 0) return now + lifetime * 1_000;
+  const end = Number(data['expires_at']);
+  return end > now ? end : null;
 }
 
 async function readBounded(response: Response, url: string): Promise<string> {

@@ -1,8 +1,10 @@
 /** Fetches a credential from wherever its source says. */
 
+import { randomUUID } from 'node:crypto';
 import type {
   AzureEntraSource,
   CredentialSource,
+  OauthBasicSource,
   OauthClientSource,
 } from '../governance/credential-source.js';
 import { containerCredential, instanceCredential, webIdentityCredential } from './aws.js';
@@ -35,6 +37,8 @@ export function fetchCredential(
     case 'azure_entra':
     case 'oauth_client':
       return clientCredential(source, now, signal);
+    case 'oauth_basic':
+      return basicCredential(source, now, signal);
     default:
       throw new TypeError(`no way to fetch ${(source satisfies never as CredentialSource).kind}`);
   }
@@ -53,4 +57,19 @@ async function clientCredential(
     ...(scope !== null && { scope }),
   };
   return tokenFrom(await exchangeJson({ url, method: 'POST', form }, signal), url, now);
+}
+
+/** The same with the credentials in the head, where the grant is understood. */
+async function basicCredential(
+  { tokenUrl: url, credentials, scope, idHeader }: OauthBasicSource,
+  now: number,
+  signal: AbortSignal,
+): Promise<Credential> {
+  const headers = {
+    accept: 'application/json',
+    authorization: `Basic ${credentials}`,
+    [idHeader]: randomUUID(),
+  };
+  const form = scope === null ? {} : { scope };
+  return tokenFrom(await exchangeJson({ url, method: 'POST', headers, form }, signal), url, now);
 }

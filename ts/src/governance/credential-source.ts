@@ -12,7 +12,8 @@ export type CredentialSource =
   | GoogleUserSource
   | GoogleInstanceSource
   | AzureEntraSource
-  | OauthClientSource;
+  | OauthClientSource
+  | OauthBasicSource;
 
 /** The endpoint that Amazon's container services give a task. */
 export interface AwsContainerSource {
@@ -83,4 +84,15 @@ export interface OauthClientSource {
   readonly clientSecret: string;
   /** Null where none is asked for. */
   readonly scope: string | null;
+}
+
+/** A token service that takes a key as it is (HTTP Basic), and wants each request to have an id. */
+export interface OauthBasicSource {
+  readonly kind: 'oauth_basic';
+  readonly tokenUrl: string;
+  /** What follows `Basic`. */
+  readonly credentials: string;
+  readonly scope: string | null;
+  /** Name of the header with the id. */
+  readonly idHeader: string;
 }

@@ -90,6 +90,24 @@ export const CALLS_OF: Readonly<Record<Dialect, readonly Call[]>> = {
 /** Parts of an address that differ by account, written `{region}` in it. */
 export type AddressPart = 'region' | 'project' | 'location' | 'account';
 
+/** What is known of a provider's token service. */
+export interface TokenService {
+  /** Its address; absent where each account has its own. */
+  readonly url?: string;
+  /** What tokens are asked for, unless the file or the variable says otherwise. */
+  readonly scope?: string;
+  readonly scopeEnv?: string;
+  /**
+   * A header that names each request. Such a service takes the provider's key as it is (HTTP Basic, RFC 7617), and asks for
+   * no grant.
+   */
+  readonly idHeader?: string;
+  /** Variables that hold the address, the client's id and its secret. */
+  readonly urlEnv?: string;
+  readonly clientIdEnv?: string;
+  readonly clientSecretEnv?: string;
+}
+
 /** One provider. */
 export interface CatalogueRow {
   /** Name in the config and in front of a model name: `groq/llama-3.3-70b-versatile`. */
@@ -106,6 +124,10 @@ export interface CatalogueRow {
   readonly auth: string;
   /** Environment variables that hold a key, the most usual first; empty where none is known to be usual. */
   readonly env: readonly string[];
+  /** Who gives out tokens, where `auth` is `oauth`. */
+  readonly tokenService?: TokenService;
+  /** Headers that go with every request, unless the file has them. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Environment variables that hold the account's part of the address. */
   readonly accountEnv: readonly string[];
   /** Whether a key in the environment is enough to use it when the config names no providers. */

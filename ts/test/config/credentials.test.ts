@@ -207,6 +207,62 @@ describe('Azure', () => {
   });
 });
 
+describe('token services of known providers', () => {
+  it('takes the key of GigaChat, and its scope', () => {
+    const source = {
+      kind: 'oauth_basic',
+      tokenUrl: 'https://ngw.devices.sberbank.ru:9443/api/v2/oauth',
+      credentials: 'a2V5',
+      scope: 'GIGACHAT_API_PERS',
+      idHeader: 'RqUID',
+    };
+    expect(provider('providers: { gigachat: }', { GIGACHAT_CREDENTIALS: 'a2V5' })).toMatchObject({
+      baseUrl: 'https://gigachat.devices.sberbank.ru/api/v1',
+      auth: { kind: 'bearer' },
+      authText: 'oauth',
+      keys: [{ name: '1', secret: '' }],
+      credential: source,
+      foundIn: 'GIGACHAT_CREDENTIALS',
+    });
+    const text = 'providers: { gigachat: { key: "env:K", oauth: { scope: GIGACHAT_API_CORP } } }';
+    expect(provider(text, { K: 'a2V5', GIGACHAT_SCOPE: 'other' })).toMatchObject({
+      credential: { ...source, scope: 'GIGACHAT_API_CORP' },
+      foundIn: null,
+    });
+  });
+
+  it('takes a service key of SAP from the usual variables, or from the file', () => {
+    const source = {
+      kind: 'oauth_client',
+      tokenUrl: 'https://t.authentication.eu10.hana.ondemand.com/oauth/token',
+      clientId: 'c',
+      clientSecret: 's',
+      scope: null,
+    };
+    const variables = {
+      AICORE_AUTH_URL: 'https://t.authentication.eu10.hana.ondemand.com/',
+      AICORE_CLIENT_ID: 'c',
+      AICORE_CLIENT_SECRET: 's',
+    };
+    expect(provider('providers: { sap: { account: prod.eu-central-1.aws } }', variables)).toMatchObject({
+      baseUrl: 'https://api.ai.prod.eu-central-1.aws.ml.hana.ondemand.com/v2',
+      credential: source,
+      foundIn: 'AICORE_CLIENT_SECRET',
+      headers: [{ name: 'ai-resource-group', value: 'default' }],
+    });
+    const text = `
+      providers:
+        sap:
+          account: prod.eu-central-1.aws
+          headers: { AI-Resource-Group: mine }
+          oauth: { token_url: "${source.tokenUrl}", client_id: c, client_secret: "env:S" }`;
+    expect(provider(text, { S: 's' })).toMatchObject({
+      credential: source,
+      headers: [{ name: 'ai-resource-group', value: 'mine' }],
+    });
+  });
+});
+
 describe('a provider', () => {
   it('takes everything that its row says, and the file says otherwise', () => {
     const text = `

@@ -93,6 +93,28 @@ describe('another token service', () => {
   });
 });
 
+describe('a token service that takes a key', () => {
+  it('is sent the key as it is, the scope and an id of the request, and says when the token ends', async () => {
+    server.answer = () => ({ body: { access_token: 'tok', expires_at: NOW + 1_800_000 } });
+    const source = {
+      kind: 'oauth_basic',
+      tokenUrl: `${server.url}/api/v2/oauth`,
+      credentials: CANARY,
+      scope: 'GIGACHAT_API_PERS',
+      idHeader: 'RqUID',
+    } as const;
+    expect(await fetched(source)).toEqual({ secret: 'tok', expiresAt: NOW + 1_800_000 });
+    await fetched({ ...source, scope: null });
+    expect(server.asked.map(({ form }) => form)).toEqual([{ scope: 'GIGACHAT_API_PERS' }, {}]);
+    const ids = server.asked.map(({ headers }) => headers['rquid']);
+    expect(new Set(ids).size).toBe(2);
+    expect(ids[0]).toMatch(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
+    expect(server.asked[0]?.headers).toMatchObject({ authorization: `Basic ${CANARY}` });
+    server.answer = () => ({ status: 401, body: { code: 4, message: 'Authorization error' } });
+    expect(await failure(source)).toBe('HOST answered 401');
+  });
+});
+
 describe('Google', () => {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,

@@ -103,9 +103,41 @@ const CLOUDS: readonly CatalogueRow[] = [
   // https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html
   // The key is a bearer token of at most twelve hours, and the model the name of an endpoint.
   row('sagemaker', 'Amazon SageMaker endpoints', 'https://runtime.sagemaker.{region}.amazonaws.com', [], {
-    aliases: ['sagemaker_chat'],
+    aliases: ['sagemaker_chat', 'sagemaker_nova'],
     ...OLD,
     paths: { chat: '/endpoints/{model}/openai/v1/chat/completions' },
+  }),
+  // https://developers.sber.ru/docs/ru/gigachat/guides/compatible-openai
+  // The key is that of the project, for which tokens of half an hour are given out. Tools are not read by this API.
+  row('gigachat', 'Sber GigaChat', 'https://gigachat.devices.sberbank.ru/api/v1', 'GIGACHAT_CREDENTIALS', {
+    auth: 'oauth',
+    discovered: false,
+    quirks: [...(OLD.quirks ?? []), 'no_stream_options'],
+    usageInStream: false,
+    tokenService: {
+      url: 'https://ngw.devices.sberbank.ru:9443/api/v2/oauth',
+      scope: 'GIGACHAT_API_PERS',
+      scopeEnv: 'GIGACHAT_SCOPE',
+      idHeader: 'RqUID',
+    },
+  }),
+  // https://help.sap.com/docs/sap-ai-core/generative-ai/consume-generative-ai-models-using-sap-ai-core
+  // The account is the first part of the API's address in the service key (`prod.eu-central-1.aws`), the model the id of a
+  // deployment of a model of OpenAI's. Its `AICORE_BASE_URL` has the version in some places and not in others.
+  row('sap', 'SAP AI Core', 'https://api.ai.{account}.ml.hana.ondemand.com/v2', [], {
+    auth: 'oauth',
+    discovered: false,
+    quirks: ['no_responses'],
+    headers: { 'ai-resource-group': 'default' },
+    tokenService: {
+      urlEnv: 'AICORE_AUTH_URL',
+      clientIdEnv: 'AICORE_CLIENT_ID',
+      clientSecretEnv: 'AICORE_CLIENT_SECRET',
+    },
+    paths: {
+      chat: '/inference/deployments/{model}/chat/completions?api-version=2024-10-21',
+      embeddings: '/inference/deployments/{model}/embeddings?api-version=2024-10-21',
+    },
   }),
   // https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api
   row(
