@@ -179,7 +179,19 @@ pub fn run_load(options: String) -> Result<AsyncTask<LoadTask>> {
 }
 
 fn from_json<T: DeserializeOwned>(path: &str, text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| refused(path, "bad_json", &error.to_string()))
+    serde_json::from_str(text).map_err(|error| refused(path, "bad_json", &described(&error)))
+}
+
+/// What is wrong with a document, without what was found there: a value in the wrong place may be a secret.
+fn described(error: &serde_json::Error) -> String {
+    let place = format!("at line {} column {}", error.line(), error.column());
+    let text = error.to_string();
+    match (error.is_data(), text.rsplit_once(", expected ")) {
+        (false, _) => text,
+        (true, Some((_, expected))) => format!("expected {expected}"),
+        (true, None) if text.starts_with("missing field ") => text,
+        (true, None) => format!("a value that is not understood {place}"),
+    }
 }
 
 fn refused(path: &str, code: &str, message: &str) -> Error {
