@@ -1,5 +1,5 @@
 /**
- * Canary secrets: after a run in which much goes wrong, none of the secrets that the gateway was given is in anything it
+ * Checks 44 and 51, canary secrets: after a run in which much goes wrong, none of the secrets that the gateway was given is in anything it
  * has said or stored, and virtual keys are there as digests only.
  */
 
@@ -19,6 +19,7 @@ const SECRETS = {
   providerKey: 'sk-canaryprovider-Q7wXz93LmNpRt5Vb',
   providerKeyOfAnotherShape: 'canarycustom.K3yWithDots.Zq81',
   providerHeader: 'canaryheaderJh62GfDs90Vw',
+  storedProviderKey: 'sk-canarystored-Xc7Yb21MwEr64Pq',
   virtualKey: KEY,
   secondVirtualKey: 'sk-canaryvirtual-Bn4mKl8Tr2Wq',
   adminToken: ADMIN_TOKEN,
@@ -31,6 +32,7 @@ const CANARIES = [
   'K3yWithDots',
   'canaryheader',
   'canaryvirtual',
+  'canarystored',
 ];
 
 const CHAT = JSON.stringify({ model: 'good', messages: [{ role: 'user', content: 'x' }] });
@@ -89,11 +91,20 @@ function config(): Record<string, unknown> {
         headers: { 'x-canary': SECRETS.providerHeader },
       },
       custom: { base_url: upstream.url, key: SECRETS.providerKeyOfAnotherShape, auth: 'header:x-canary-key' },
+      stored: { base_url: upstream.url, key: 'env:PROVIDER_KEY' },
       gone: { base_url: 'http://127.0.0.1:9/v1', key: 'env:PROVIDER_KEY' },
       strict: { base_url: `https://localhost:${new URL(upstream.url).port}/v1`, key: 'env:PROVIDER_KEY' },
     },
-    models: { good: 'good', custom: 'custom', gone: 'gone', strict: 'strict' },
+    models: { good: 'good', custom: 'custom', stored: 'stored', gone: 'gone', strict: 'strict' },
   };
+}
+
+/** What is in the files of a directory and below. */
+function filesOf(directory: string): string[] {
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'latin1'));
 }
 
 function hear(where: string, text: string): void {
@@ -138,6 +149,19 @@ describe.skipIf(!isBuilt)('a run with canary secrets', () => {
     expect(await request('no JSON', path, { body: `{"model": ${KEY}` })).toBe(400);
     expect(await request('a key in the URL', `/v1/models?key=${KEY}`)).toBe(200);
     expect(await request('a key as a path', `/v1/${KEY}`)).toBe(404);
+    // Clients of Gemini send it in the query, and pages that lead here would tell of it.
+    const gemini = {
+      body: JSON.stringify({ contents: [{ role: 'user', parts: [{ text: 'x' }] }] }),
+      headers: { referer: `http://127.0.0.1/?key=${KEY}` },
+      key: null,
+    };
+    const generate = '/v1beta/models/good:generateContent';
+    upstream.handler = chatHandler();
+    expect(await request('a key of Gemini’s', `${generate}?key=${KEY}`, gemini)).toBe(200);
+    expect(JSON.stringify([upstream.last.path, upstream.last.headers])).not.toContain(KEY);
+    expect(await request('no model', `/v1beta/models/no:generateContent?key=${KEY}`, gemini)).toBe(404);
+    expect(await request('another key', `${generate}?key=${SECRETS.providerKey}`, gemini)).toBe(401);
+    expect(await request('no such path', `/v1beta/nothing?key=${KEY}`, gemini)).toBe(404);
     upstream.handler = chatHandler();
     const frugal = { body: CHAT, key: SECRETS.secondVirtualKey };
     expect([await request('once', path, frugal), await request('twice', path, frugal)]).toEqual([200, 429]);
@@ -156,6 +180,39 @@ describe.skipIf(!isBuilt)('a run with canary secrets', () => {
     });
     made.push(first.secret, rotated.secret);
     for (const key of made) expect(await request('a key that was made', '/v1/models', { key })).toBe(200);
+  });
+
+  it('makes a token, and stores a key of a provider', async () => {
+    const post = (body: object) => ({
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const { secret } = await gateway.admin<{ secret: string }>(
+      '/admin/v1/tokens',
+      post({ name: 'made', role: 'viewer' }),
+    );
+    made.push(secret);
+    const headers = { authorization: `Bearer ${secret}` };
+    expect((await gateway.adminResponse('/admin/v1/keys', { headers })).status).toBe(200);
+    const stored = { provider: 'stored', name: 'second', secret: SECRETS.storedProviderKey };
+    for (const status of [201, 409]) {
+      const answer = await gateway.adminResponse('/admin/v1/provider-keys', post(stored));
+      hear('a stored key', await answer.text());
+      expect(answer.status).toBe(status);
+    }
+    const used = new Set<unknown>();
+    await eventually('the stored key is used', async () => {
+      upstream.handler = chatHandler();
+      expect(await request('stored', '/v1/chat/completions', { body: chat('stored') })).toBe(200);
+      used.add(upstream.last.headers.authorization);
+      return used.has(`Bearer ${SECRETS.storedProviderKey}`);
+    });
+    for (const echo of [...ECHOES.slice(0, 3), ...ECHOES.slice(0, 3)]) {
+      upstream.handler = echo;
+      const status = await request('echo of stored', '/v1/chat/completions', { body: chat('stored') });
+      expect(status).toBeGreaterThanOrEqual(400);
+    }
   });
 
   it('refuses and applies configurations with secrets in them', async () => {
@@ -207,9 +264,20 @@ describe.skipIf(!isBuilt)('a run with canary secrets', () => {
     const readable = Object.entries(paths).flatMap(([path, methods]) => ('get' in methods ? [path] : []));
     expect(readable.length).toBeGreaterThanOrEqual(12);
     for (const path of readable) {
-      const answer = await gateway.adminResponse(path.replace('{id}', '1'));
+      const answer = await gateway.adminResponse(path.replace('{id}', '1').replace('{name}', 'owner'));
       hear(`GET ${path}`, JSON.stringify([...answer.headers]) + (await answer.text()));
       expect([200, 404], path).toContain(answer.status);
+    }
+    for (const path of [
+      '/usage?format=csv&group_by=key,model',
+      '/usage/requests?format=csv',
+      '/audit/export',
+    ]) {
+      const answer = await gateway.adminResponse(`/admin/v1${path}`);
+      expect(answer.status, path).toBe(200);
+      const text = await answer.text();
+      expect(text.split('\n').length, path).toBeGreaterThan(3);
+      hear(path, text);
     }
     for (const [token, status] of [
       [SECRETS.providerKey, 401],
@@ -228,12 +296,16 @@ describe.skipIf(!isBuilt)('a run with canary secrets', () => {
   });
 
   it('leaves none of them anywhere', async () => {
+    // What the journal holds is taken over within a second, and deleted at the end.
+    expect(await request('good', '/v1/chat/completions', { body: CHAT })).toBeGreaterThanOrEqual(200);
+    const journal = filesOf(join(gateway.directory, 'sluice-data', 'journal'));
+    expect(journal.length).toBeGreaterThan(0);
+    for (const [at, text] of journal.entries()) hear(`file ${at} of the journal`, text);
     expect(await gateway.stop()).toEqual({ code: 0, signal: null });
     hear('standard output', gateway.process.out());
     hear('standard error', gateway.process.err());
-    const data = join(gateway.directory, 'sluice-data');
-    const stored = readdirSync(data).map((file) => readFileSync(join(data, file), 'latin1'));
-    for (const [at, text] of stored.entries()) hear(`file ${at} of the database`, text);
+    const stored = filesOf(join(gateway.directory, 'sluice-data'));
+    for (const [at, text] of stored.entries()) hear(`file ${at} of the data`, text);
 
     const leaks = said.flatMap(([where, text]) =>
       [...CANARIES, ...made]

@@ -29,6 +29,8 @@ export interface RequestRow {
   readonly cache_write_tokens: number;
   readonly output_tokens: number;
   readonly reasoning_tokens: number;
+  /** Decimal; null without a price. */
+  readonly cost_usd: string | null;
 }
 
 /** One row of `/admin/v1/usage`. */
