@@ -1,6 +1,6 @@
 /** Our TypeScript as JavaScript, for tests that need a process of their own to kill. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 
@@ -11,6 +11,7 @@ const ROOT = resolve(import.meta.dirname, '../../..');
  * removes it. Type errors elsewhere are not this test's business.
  */
 export function compileSources(): string {
+  mkdirSync(join(ROOT, 'target'), { recursive: true });
   const target = mkdtempSync(join(ROOT, 'target', 'ts-test-'));
   const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
   const args = [tsc, '-p', ROOT, '--outDir', target, '--declaration', 'false', '--sourceMap', 'false'];
