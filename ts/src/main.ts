@@ -128,7 +128,8 @@ async function assemble(
   undo.push(() => plane.stop());
   const credentials = credentialKeeper(logger);
   undo.push(() => credentials.stop());
-  const manager = await startManager(options, loaded, { plane, store, credentials, secrets, logger });
+  const foundations = { plane, store, recorder, credentials, secrets, logger };
+  const manager = await startManager(options, loaded, foundations);
   serving = () => manager.config;
   credentials.listen(() => void renewed(manager, logger));
   const dataPlane = plane.running();
@@ -240,6 +241,7 @@ function firstKeyOf(config: Config, store: Store): Promise<FirstKey | null> {
 interface Foundations {
   readonly plane: PlaneOwner;
   readonly store: Store;
+  readonly recorder: UsageRecorder;
   readonly credentials: CredentialKeeper;
   readonly secrets: SecretKeeper;
   readonly logger: Logger;
@@ -294,14 +296,18 @@ function startManager(
   loaded: LoadResult,
   parts: Foundations,
 ): Promise<ConfigManager> {
-  const { plane, store, credentials, secrets, logger } = parts;
+  const { plane, store, recorder, credentials, secrets, logger } = parts;
   const activate = activator({
     store,
     credentials,
     storedKeys: (config) => secrets.openAll(config),
     apply: (snapshot, config) => plane.apply(snapshot, config),
     demoBaseUrl: () => plane.demoBaseUrl(),
-    usedBefore: (covered) => usedBefore(store.usage, covered, windowStarts, Date.now()),
+    usedBefore: async (covered) => {
+      if (covered.length === 0) return new Map();
+      await recorder.catchUp();
+      return usedBefore(store.usage, covered, windowStarts, Date.now());
+    },
     now: Date.now,
     onMirrorError: (err) => logger.error({ err }, 'keys of the configuration could not be stored'),
   });

@@ -154,6 +154,14 @@ export class UsageRecorder {
     return this.exclusive(() => this.write(true));
   }
 
+  /** Brings the stored rollups up to what the journal has, before a counter begins with them. */
+  catchUp(): Promise<void> {
+    return this.exclusive(async () => {
+      this.take();
+      await this.write(true);
+    });
+  }
+
   /**
    * Takes all that is left, writes it, and ends. Call it when the journal has stopped. What cannot be written stays there
    * for the next run.
