@@ -27,6 +27,7 @@ import { configRoutes } from './routes/config.js';
 import { entitiesRoutes } from './routes/entities.js';
 import { healthRoutes, metricsRoutes, probeRoutes } from './routes/health.js';
 import { keyRoutes } from './routes/keys.js';
+import { meterRoutes } from './routes/meters.js';
 import { providerKeyRoutes } from './routes/provider-keys.js';
 import { usageRoutes } from './routes/usage.js';
 import { ServiceTokens } from './service-tokens.js';
@@ -107,6 +108,7 @@ function listRoutes(app: AdminApp): void {
 
 function apiRoutes(api: AdminApp, deps: AdminDependencies): void {
   accessRoutes(api, deps);
+  meterRoutes(api, deps);
   const changes = new ServedChanges(deps.config);
   entitiesRoutes(api, deps, changes);
   keyRoutes(api, deps, changes);

@@ -1,5 +1,5 @@
 /** What the admin API works with, handed in by the composition root. */
-import type { Stats } from '../bridge/generated/snapshot.js';
+import type { MeterLevel, Stats } from '../bridge/generated/snapshot.js';
 import type { RandomBytes } from '../governance/key-secret.js';
 import type {
   AccessRepository,
@@ -37,7 +37,7 @@ export interface AdminDependencies {
   readonly usage: AdminUsage;
   readonly config: ConfigControl;
   readonly secrets: SecretsControl;
-  readonly dataPlane: { stats(): Stats };
+  readonly dataPlane: { stats(): Stats; meterLevels(ids: readonly number[]): MeterLevel[] };
   /** The metrics page. */
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   /** Version of the program. */

@@ -8,6 +8,7 @@ import type {
   ConfigProblem,
   ConfigReport,
   ConfigStatus,
+  MeterView,
   ModelView,
   ProviderView,
 } from '../governance/ports.js';
@@ -16,10 +17,16 @@ import { loadConfig, parseConfig, type LoadResult } from './load.js';
 import type { Surroundings } from './references.js';
 import { formatPath, type DocumentPath } from './wording.js';
 
+/** What is told of a configuration that is in use. */
+interface Views {
+  readonly providers: readonly ProviderView[];
+  readonly models: readonly ModelView[];
+  readonly meters: readonly MeterView[];
+}
+
 /** What became of a configuration that was to be activated. */
 export type Activation =
-  | { readonly ok: true; readonly providers: readonly ProviderView[]; readonly models: readonly ModelView[] }
-  | { readonly ok: false; readonly problems: readonly Refusal[] };
+  ({ readonly ok: true } & Views) | { readonly ok: false; readonly problems: readonly Refusal[] };
 
 /** Why a configuration could not be activated. */
 export interface Refusal {
@@ -45,13 +52,11 @@ export interface ManagerOptions {
   readonly onReload?: (report: ConfigReport) => void;
 }
 
-interface Active {
+interface Active extends Views {
   readonly config: Config;
   readonly version: number;
   readonly loadedAt: number;
   readonly warnings: readonly ConfigProblem[];
-  readonly providers: readonly ProviderView[];
-  readonly models: readonly ModelView[];
 }
 
 /** A configuration could not be used. */
@@ -87,9 +92,9 @@ export class ConfigManager implements ConfigControl {
       throw new ConfigRefused(activation.problems.map((refusal) => asProblem(refusal, loaded, options.file)));
     }
     await options.onApplied?.(config);
-    const { providers, models } = activation;
+    const { providers, models, meters } = activation;
     const loadedAt = options.surroundings().now;
-    const active = { config, version: 1, loadedAt, warnings: problems, providers, models };
+    const active = { config, version: 1, loadedAt, warnings: problems, providers, models, meters };
     return new ConfigManager(options, config, active, loaded.files);
   }
 
@@ -115,6 +120,10 @@ export class ConfigManager implements ConfigControl {
     return this.active.models;
   }
 
+  meters(): readonly MeterView[] {
+    return this.active.meters;
+  }
+
   async reload(): Promise<ConfigReport> {
     const report = await this.inTurn(() => this.reloadNow());
     this.options.onReload?.(report);
@@ -130,7 +139,8 @@ export class ConfigManager implements ConfigControl {
     return this.inTurn(async () => {
       const activation = await this.tryActivate(this.active.config);
       if (activation.ok) {
-        this.active = { ...this.active, version: this.active.version + 1 };
+        const { meters } = activation;
+        this.active = { ...this.active, version: this.active.version + 1, meters };
         return this.report(true, []);
       }
       return this.report(
@@ -152,8 +162,9 @@ export class ConfigManager implements ConfigControl {
       return this.refused([...loaded.problems, ...problems], surroundings.now);
     }
     const warnings = [...loaded.problems, ...this.restartWarnings(loaded.config, loaded)];
-    const { providers, models } = activation;
-    this.active = { config: loaded.config, version, loadedAt: surroundings.now, warnings, providers, models };
+    const { providers, models, meters } = activation;
+    const { config } = loaded;
+    this.active = { config, version, loadedAt: surroundings.now, warnings, providers, models, meters };
     this.lastError = null;
     await this.options.onApplied?.(loaded.config);
     return this.report(true, warnings);

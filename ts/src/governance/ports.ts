@@ -7,6 +7,7 @@
  */
 
 import { wordsFor, type Entity, type EntityKind, type EntityRef, type KeyScope } from './entity.js';
+import type { MeterRule } from './meter-rule.js';
 
 /** What a stable id stands for. */
 export type LabelKind =
@@ -256,6 +257,31 @@ export interface ModelView {
   }[];
 }
 
+/** What can have budgets and rate limits. */
+export const METER_OWNER_KINDS = [
+  'customer',
+  'team',
+  'user',
+  'tag',
+  'key',
+  'model',
+  'provider',
+  'provider_key',
+] as const;
+export type MeterOwnerKind = (typeof METER_OWNER_KINDS)[number];
+
+/** A budget or rate limit that is in use, and whose it is. */
+export interface MeterView {
+  readonly id: number;
+  readonly owner: {
+    readonly kind: MeterOwnerKind;
+    readonly name: string;
+    /** Null where the owner is no virtual key. */
+    readonly keyId: number | null;
+  };
+  readonly rule: MeterRule;
+}
+
 /** What the admin API may ask of the configuration. */
 export interface ConfigControl {
   status(): ConfigStatus;
@@ -267,4 +293,6 @@ export interface ConfigControl {
   keysChanged(): Promise<ConfigReport>;
   providers(): readonly ProviderView[];
   models(): readonly ModelView[];
+  /** In no particular order. */
+  meters(): readonly MeterView[];
 }

@@ -23,7 +23,7 @@ import { configKeyRows, liveKeys } from './keys.js';
 import { type Governed, LabelIds, labelsOf, ruleOwners } from './labels.js';
 import { compileMeters, coverage, type CoveredMeter } from './meters.js';
 import { withStoredKeys } from './stored-keys.js';
-import { modelViews, providerViews } from './views.js';
+import { meterViews, modelViews, providerViews } from './views.js';
 
 /** Credentials that are fetched. */
 export interface FetchedCredentials {
@@ -87,7 +87,12 @@ export function activator(parts: ActivationParts): Activate {
 
     await mirrorEntities(parts, config.entities, known);
     await mirrorKeys(parts, configKeyRows(config, ids, parts.now()), stored);
-    return { ok: true, providers: providerViews(config, ids), models: modelViews(config, ids) };
+    return {
+      ok: true,
+      providers: providerViews(config, ids),
+      models: modelViews(config, ids),
+      meters: meterViews({ config, keys: stored, entities }, ids),
+    };
   };
 }
 

@@ -2,10 +2,24 @@
 
 import type { Config, ModelConfig } from '../config/config.js';
 import { hintOf } from '../governance/key-secret.js';
-import type { ModelInfoView, ModelView, ProviderView } from '../governance/ports.js';
+import type {
+  MeterOwnerKind,
+  MeterView,
+  ModelInfoView,
+  ModelView,
+  ProviderView,
+} from '../governance/ports.js';
 import { makerOf } from '../providers/models.js';
 import { knownFacts } from './known-models.js';
-import { providerKeyLabel, targetLabels, type LabelIds } from './labels.js';
+import {
+  configKeyLabel,
+  type Governed,
+  type LabelIds,
+  providerKeyLabel,
+  ruleOwners,
+  targetLabels,
+} from './labels.js';
+import { meterIds, type RuleOwner } from './meters.js';
 
 /** Shown in place of the address of the built-in demo provider. */
 const BUILT_IN = 'built in';
@@ -44,6 +58,21 @@ export function modelViews(config: Config, ids: LabelIds): ModelView[] {
       })),
     };
   });
+}
+
+/** Budgets and rate limits, and whose they are. */
+export function meterViews(governed: Governed, ids: LabelIds): MeterView[] {
+  return ruleOwners(governed).flatMap((owner) => {
+    const meters = meterIds(owner, ids);
+    const view = ownerView(owner, ids);
+    return owner.rules.map((rule, at) => ({ id: meters[at] ?? 0, owner: view, rule }));
+  });
+}
+
+function ownerView({ kind, name, identity }: RuleOwner, ids: LabelIds): MeterView['owner'] {
+  if (kind !== 'key') return { kind: kind.replace(' ', '_') as MeterOwnerKind, name, keyId: null };
+  const isDeclared = identity === configKeyLabel(name);
+  return { kind, name, keyId: isDeclared ? ids.id('key', identity) : Number(identity) };
 }
 
 function infoView(model: ModelConfig, config: Config): ModelInfoView | null {

@@ -12,9 +12,16 @@ import {
   type AdminOptions,
   buildAdminApp,
 } from '../../src/admin/index.js';
-import type { ConfigControl, ConfigProblem, ConfigReport, ConfigStatus } from '../../src/governance/ports.js';
+import type {
+  ConfigControl,
+  ConfigProblem,
+  ConfigReport,
+  ConfigStatus,
+  MeterView,
+} from '../../src/governance/ports.js';
 import { SecretKeeper } from '../../src/secrets/index.js';
 import { openStore, type Store } from '../../src/store/index.js';
+import type { MeterLevel } from '../../src/bridge/generated/snapshot.js';
 import { emptyStats } from '../telemetry/stats.js';
 import { journalStats } from '../usage/records.js';
 
@@ -30,6 +37,7 @@ export class FakeConfig implements ConfigControl {
   refusal: readonly ConfigProblem[] | Error | null = null;
   lastError: ConfigStatus['lastError'] = null;
   validated: string[] = [];
+  declaredMeters: MeterView[] = [];
   mostAtOnce = 0;
   private atOnce = 0;
 
@@ -88,6 +96,10 @@ export class FakeConfig implements ConfigControl {
     ];
   }
 
+  meters(): readonly MeterView[] {
+    return this.declaredMeters;
+  }
+
   private async report(): Promise<ConfigReport> {
     if (this.refusal instanceof Error) throw this.refusal;
     if (this.refusal) return { ok: false, version: this.version, problems: this.refusal };
@@ -116,6 +128,8 @@ export interface Harness {
   dataDir: string;
   readonly stats: ReturnType<typeof emptyStats>;
   readonly log: string[];
+  /** What the data plane has counted. */
+  levels: MeterLevel[];
   now: number;
   flushes: number;
   /** A request with the token, and JSON in and out. */
@@ -191,7 +205,10 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
     },
     config: standIn(() => self.config),
     secrets: standIn(() => self.secrets),
-    dataPlane: { stats: () => stats },
+    dataPlane: {
+      stats: () => stats,
+      meterLevels: (ids) => self.levels.filter(({ id }) => ids.includes(id)),
+    },
     metrics: { contentType: 'text/plain; version=0.0.4', render: async () => '# metrics\n' },
     version: '0.0.0-test',
     startedAt: NOW - 90_500,
@@ -213,6 +230,7 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
     config: new FakeConfig(),
     stats,
     log,
+    levels: [],
     now: NOW,
     flushes: 0,
     call: async (method = 'GET', url, body, headers = {}) => {
@@ -231,6 +249,7 @@ export async function harness(options: Partial<AdminOptions> = {}): Promise<Harn
       self.config = new FakeConfig();
       self.now = NOW;
       self.flushes = 0;
+      self.levels = [];
       log.length = 0;
     },
     close: async () => {

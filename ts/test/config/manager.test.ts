@@ -29,6 +29,7 @@ class Harness {
     this.applied.push([version, config.models.map(({ name }) => name)]);
     return {
       ok: true,
+      meters: [],
       providers: [],
       models: config.models.map(({ name }) => ({ id: 1, name, aliases: [], info: null, targets: [] })),
     };
