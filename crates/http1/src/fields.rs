@@ -57,6 +57,8 @@ pub struct Field<'b> {
     pub value: &'b [u8],
     /// Which field it is, where some part of the gateway looks at it.
     pub known: Option<Known>,
+    /// From the name to the end of the value, as it was sent.
+    pub line: &'b [u8],
 }
 
 /// The header fields of a head, as offsets into the buffer it was read from. Each method wants that buffer (or any
@@ -229,7 +231,12 @@ impl<'b> Iterator for FieldIter<'_, 'b> {
     #[inline]
     fn next(&mut self) -> Option<Field<'b>> {
         let line = self.lines.next()?;
-        Some(Field { name: line.name.of(self.buf), value: line.value.of(self.buf), known: line.known })
+        Some(Field {
+            name: line.name.of(self.buf),
+            value: line.value.of(self.buf),
+            known: line.known,
+            line: Span { start: line.name.start, end: line.value.end }.of(self.buf),
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -75,14 +75,18 @@ pub fn match_route(method: Method, path: &str) -> RouteMatch<'_> {
 /// only in their own.
 #[must_use]
 pub fn wire_of_path(path: &str) -> Wire {
-    let starts = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
-    if starts(&["/anthropic/", "/v1/messages"]) {
+    // Not a list to go through: of prefixes that are known each takes a comparison of words, and every request asks.
+    if path.starts_with("/anthropic/") || path.starts_with("/v1/messages") {
         Wire::Anthropic
-    } else if starts(&["/genai/", "/v1beta/", "/v1beta1/", "/v1/projects/"]) {
+    } else if path.starts_with("/genai/")
+        || path.starts_with("/v1beta/")
+        || path.starts_with("/v1beta1/")
+        || path.starts_with("/v1/projects/")
+    {
         Wire::Gemini
-    } else if starts(&["/bedrock/", "/model/"]) {
+    } else if path.starts_with("/bedrock/") || path.starts_with("/model/") {
         Wire::Bedrock
-    } else if starts(&["/cohere/", "/v2/", "/v1/rerank"]) {
+    } else if path.starts_with("/cohere/") || path.starts_with("/v2/") || path.starts_with("/v1/rerank") {
         Wire::Cohere
     } else {
         Wire::OpenaiChat

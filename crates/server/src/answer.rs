@@ -183,13 +183,17 @@ pub(crate) fn may_stream(route: Route) -> bool {
 
 /// An id in hexadecimal, without allocating.
 pub(crate) fn hex(id: &[u8; 16]) -> [u8; 32] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut out = [0; 32];
-    for (pair, byte) in out.chunks_exact_mut(2).zip(id) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    for (at, byte) in id.iter().enumerate() {
+        out[2 * at] = hex_digit(byte >> 4);
+        out[2 * at + 1] = hex_digit(byte & 15);
     }
     out
+}
+
+/// A digit by arithmetic and not from a table, which the compiler does for many at once.
+const fn hex_digit(nibble: u8) -> u8 {
+    nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
 }
 
 /// Appends a duration as milliseconds with three decimals.
@@ -200,16 +204,33 @@ fn push_millis(out: &mut Vec<u8>, duration: Duration) {
     push_decimal(out, us % 1_000, 3);
 }
 
+/// The numbers below 100, two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// Appends a number in decimal with at least `digits` digits, without allocating.
 pub(crate) fn push_decimal(out: &mut Vec<u8>, mut value: u64, digits: usize) {
     let mut text = [b'0'; 20];
     let mut at = text.len();
-    while value > 0 || text.len() - at < digits {
+    while value >= 100 {
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    while value > 0 {
         at -= 1;
         text[at] = b'0' + (value % 10) as u8;
         value /= 10;
     }
-    out.extend_from_slice(&text[at..]);
+    // What is in front of the number is zeros.
+    out.extend_from_slice(&text[at.min(text.len() - digits)..]);
 }
 
 #[cfg(test)]

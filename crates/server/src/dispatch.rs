@@ -364,7 +364,7 @@ async fn send_and_await<A: Answer>(
         outbound::write_name(x, call, target, provider, head);
     }
     let request = &*x.request;
-    let (in_head, in_body) = if is_open { (&**x.name, &**x.name) } else { outbound::names(x.name) };
+    let (in_head, in_body) = if is_open { (&**x.name, &**x.name) } else { outbound::names(x.name, provider) };
     let in_path = !x.rare.path_model.is_empty();
     let open = is_open.then(|| OpenCall::of(x.route, x.rare, x.head, &request.bytes));
     let to = Egress { target, provider, credential, head, outbound, open };

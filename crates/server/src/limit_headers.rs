@@ -1,7 +1,5 @@
 //! Headers that tell a client how much of its key's limits is left, by the names its dialect has for them.
 
-use std::io::Write as _;
-
 use sluice_dialects::wire::Wire;
 use sluice_pipeline::{Counts, KeyPlan, Moment, Plan, Rfc3339};
 use sluice_types::MeterMode;
@@ -35,18 +33,39 @@ impl OwnLimits {
     }
 
     /// Whether a header of a provider has the name of one of ours. What it says of others is kept.
+    #[inline]
     pub(crate) fn replace(self, name: &[u8]) -> bool {
-        if !(self.requests || self.tokens) || name.len() > 64 {
-            return false;
+        if let Some((start, rest)) = name.split_first_chunk()
+            && is(start, b"x-ratelimit-")
+        {
+            let requests = || rest.last_chunk().is_some_and(|end| is(end, b"-requests"));
+            let tokens = || rest.last_chunk().is_some_and(|end| is(end, b"-tokens"));
+            return self.requests && requests() || self.tokens && tokens();
         }
-        let starts = |start: &[u8]| name.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start));
-        let is_of = |word: &[u8]| {
-            let ends = name.len() > word.len() && name[name.len() - word.len()..].eq_ignore_ascii_case(word);
-            starts(b"x-ratelimit-") && ends
-        };
-        self.requests && (is_of(b"-requests") || starts(b"anthropic-ratelimit-requests-"))
-            || self.tokens && (is_of(b"-tokens") || starts(b"anthropic-ratelimit-tokens-"))
+        if let Some((start, rest)) = name.split_first_chunk()
+            && is(start, b"anthropic-ratelimit-")
+        {
+            let requests = || rest.first_chunk().is_some_and(|next| is(next, b"requests-"));
+            let tokens = || rest.first_chunk().is_some_and(|next| is(next, b"tokens-"));
+            return self.requests && requests() || self.tokens && tokens();
+        }
+        false
     }
+}
+
+/// Whether a part of a header's name is this one, which has small letters and `-` only: no other character of names
+/// becomes one of those by this bit. Of a length that is known, it is a comparison of words.
+#[inline]
+fn is<const N: usize>(part: &[u8; N], small: &[u8; N]) -> bool {
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes) | 0x2020_2020_2020_2020;
+    let (words, rest) = part.as_chunks();
+    let (wanted, wanted_rest) = small.as_chunks();
+    // The last word may overlap the one before it; only what is shorter than a word is looked at by bytes.
+    let ends = match (part.last_chunk(), small.last_chunk()) {
+        (Some(end), Some(wanted)) => word(end) == word(wanted),
+        _ => rest.eq_ignore_ascii_case(wanted_rest),
+    };
+    ends && words.iter().map(word).eq(wanted.iter().map(word))
 }
 
 /// The limit of a sort that has the least left.
@@ -90,9 +109,11 @@ pub(crate) fn push(out: &mut Vec<u8>, wire: Wire, plan: &Plan, key: &KeyPlan, no
         };
         *tightest = Some(found.or(*tightest));
     }
-    for (sort, tightest) in [("requests", requests), ("tokens", tokens)] {
+    let is_anthropic = wire == Wire::Anthropic;
+    let names = if is_anthropic { &ANTHROPIC_NAMES } else { &OPENAI_NAMES };
+    for (names, tightest) in names.iter().zip([requests, tokens]) {
         if let Some(tightest) = tightest {
-            push_limit(out, wire, sort, tightest, now);
+            push_limit(out, names, is_anthropic, tightest, now);
         }
     }
     if let Some(money) = money {
@@ -113,30 +134,54 @@ fn of_key(key: &KeyPlan, now: Moment) -> (Option<Tightest>, Option<Tightest>, Op
     (requests, key.state.token_level(&key.limits, now.mono_ns).map(rate), None)
 }
 
-/// Names and times as Anthropic has them for its clients, and as OpenAI has them for all others, whose dialects have none.
-fn push_limit(out: &mut Vec<u8>, wire: Wire, sort: &str, tightest: Tightest, now: Moment) {
-    let is_anthropic = wire == Wire::Anthropic;
-    let name = |out: &mut Vec<u8>, what: &str| {
-        let parts = if is_anthropic {
-            ["anthropic-ratelimit-", sort, "-", what, ": "]
-        } else {
-            ["x-ratelimit-", what, "-", sort, ": "]
-        };
-        parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
-    };
-    name(out, "limit");
+/// The lines of one limit, up to their values.
+struct Names {
+    limit: &'static [u8],
+    remaining: &'static [u8],
+    reset: &'static [u8],
+}
+
+/// Those of requests and of tokens at Anthropic.
+const ANTHROPIC_NAMES: [Names; 2] = [
+    Names {
+        limit: b"anthropic-ratelimit-requests-limit: ",
+        remaining: b"\r\nanthropic-ratelimit-requests-remaining: ",
+        reset: b"\r\nanthropic-ratelimit-requests-reset: ",
+    },
+    Names {
+        limit: b"anthropic-ratelimit-tokens-limit: ",
+        remaining: b"\r\nanthropic-ratelimit-tokens-remaining: ",
+        reset: b"\r\nanthropic-ratelimit-tokens-reset: ",
+    },
+];
+
+/// Those at OpenAI, which all others get whose dialects have none.
+const OPENAI_NAMES: [Names; 2] = [
+    Names {
+        limit: b"x-ratelimit-limit-requests: ",
+        remaining: b"\r\nx-ratelimit-remaining-requests: ",
+        reset: b"\r\nx-ratelimit-reset-requests: ",
+    },
+    Names {
+        limit: b"x-ratelimit-limit-tokens: ",
+        remaining: b"\r\nx-ratelimit-remaining-tokens: ",
+        reset: b"\r\nx-ratelimit-reset-tokens: ",
+    },
+];
+
+/// Times as the dialect has them: Anthropic's are moments, those of others durations.
+fn push_limit(out: &mut Vec<u8>, names: &Names, is_anthropic: bool, tightest: Tightest, now: Moment) {
+    out.extend_from_slice(names.limit);
     push_decimal(out, tightest.limit, 1);
-    out.extend_from_slice(b"\r\n");
-    name(out, "remaining");
+    out.extend_from_slice(names.remaining);
     push_decimal(out, tightest.remaining, 1);
-    out.extend_from_slice(b"\r\n");
-    let Some(ms) = tightest.reset_in_ms else { return };
-    name(out, "reset");
-    if is_anthropic {
-        // A vector takes all that is written to it.
-        let _ = write!(out, "{}", Rfc3339(now.wall_ms.saturating_add(ms)));
-    } else {
-        push_duration(out, ms);
+    if let Some(ms) = tightest.reset_in_ms {
+        out.extend_from_slice(names.reset);
+        if is_anthropic {
+            out.extend_from_slice(&Rfc3339(now.wall_ms.saturating_add(ms)).to_ascii());
+        } else {
+            push_duration(out, ms);
+        }
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -190,13 +235,19 @@ mod tests {
     fn a_provider_speaks_of_limits_that_the_key_has_not() {
         let own = OwnLimits { requests: true, tokens: false, money: true };
         for name in
-            ["x-ratelimit-limit-requests", "X-RateLimit-Reset-Requests", "anthropic-ratelimit-requests-reset"]
+            ["x-ratelimit-limit-requests", "X-RateLimit-Reset-Requests", "Anthropic-RateLimit-requests-reset"]
         {
             assert!(own.replace(name.as_bytes()), "{name}");
         }
-        for name in
-            ["x-ratelimit-limit-tokens", "anthropic-ratelimit-tokens-limit", "x-requests", "retry-after"]
-        {
+        for name in [
+            "x-ratelimit-limit-tokens",
+            "anthropic-ratelimit-tokens-limit",
+            "x-requests",
+            "retry-after",
+            "x-ratelimit-requests",
+            "anthropic-ratelimit-requests",
+            "",
+        ] {
             assert!(!own.replace(name.as_bytes()), "{name}");
         }
         assert!(!OwnLimits::default().replace(b"x-ratelimit-limit-requests"));

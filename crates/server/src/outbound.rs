@@ -240,8 +240,9 @@ pub(crate) fn write_name<A>(
 }
 
 /// What [`write_name`] wrote, as it goes into the path and into the body.
-pub(crate) fn names(written: &str) -> (&str, &str) {
-    written.split_once('\n').unwrap_or((written, written))
+pub(crate) fn names<'n>(written: &'n str, provider: &ProviderPlan) -> (&'n str, &'n str) {
+    let both = matches!(provider.body_model, BodyModel::Named).then(|| written.split_once('\n'));
+    both.flatten().unwrap_or((written, written))
 }
 
 /// The body to send. `name` is what [`write_name`] wrote; `in_path` says that the client's path names the model.

@@ -17,7 +17,12 @@ const TIER_BYTES: usize = "\"service_tier\"".len();
 
 static TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 
-static NAME: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"usage\""));
+static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+
+static NAME_REV: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"usage\""));
+
+/// Where the usage of nearly every answer is: its last bytes.
+const TAIL_BYTES: usize = 384;
 
 /// The usage of a whole JSON document, read from the back: `usage` is among the last members of every answer, so a few
 /// hundred bytes are looked at, however long the answer is.
@@ -28,7 +33,7 @@ static NAME: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"u
 /// is cut short, or is arranged otherwise; [`super::body::BodyTap`] then knows.
 #[must_use]
 pub fn usage_at_end(document: &[u8]) -> Option<Usage> {
-    let at = NAME.rfind(document)?;
+    let at = last_name(document)?;
     if at == 0 || document[at - 1] == b'\\' {
         return None;
     }
@@ -39,6 +44,14 @@ pub fn usage_at_end(document: &[u8]) -> Option<Usage> {
     let start = colon + 1 + document[colon + 1..].iter().position(|byte| !byte.is_ascii_whitespace())?;
     let (usage, end) = usage_at(document, start)?;
     json::closes_document(document, end).then_some(usage)
+}
+
+/// Where the last `"usage"` stands. The end of the document is searched forward first, for a search backward has no wide
+/// registers.
+fn last_name(document: &[u8]) -> Option<usize> {
+    let from = document.len().saturating_sub(TAIL_BYTES);
+    let last = NAME.find_iter(&document[from..]).last().map(|at| from + at);
+    last.or_else(|| NAME_REV.rfind(document))
 }
 
 /// The `service_tier` of a whole answer: OpenAI has it behind the usage, Azure and the Responses API before it. It is believed

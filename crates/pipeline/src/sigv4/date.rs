@@ -55,11 +55,37 @@ impl Date {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rfc3339(pub u64);
 
+impl Rfc3339 {
+    /// Bytes of a date.
+    pub const BYTES: usize = "YYYY-MM-DDTHH:MM:SSZ".len();
+
+    /// The date in ASCII, without the machinery of formatting: answers carry it. What is past the year 9999 is written as
+    /// its last year.
+    #[must_use]
+    pub fn to_ascii(self) -> [u8; Self::BYTES] {
+        let Date { year, month, day_of_month, second_of_day, .. } = Date::of(self.0.div_ceil(1_000));
+        let year = year.min(9_999);
+        let mut out = *b"0000-00-00T00:00:00Z";
+        let pairs = [
+            (0, year / 100),
+            (2, year % 100),
+            (5, month),
+            (8, day_of_month),
+            (11, second_of_day / 3_600),
+            (14, second_of_day / 60 % 60),
+            (17, second_of_day % 60),
+        ];
+        for (at, pair) in pairs {
+            out[at] += (pair / 10 % 10) as u8;
+            out[at + 1] += (pair % 10) as u8;
+        }
+        out
+    }
+}
+
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Date { year, month, day_of_month, second_of_day, .. } = Date::of(self.0.div_ceil(1_000));
-        let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
+        self.to_ascii().iter().try_for_each(|byte| fmt::Write::write_char(f, char::from(*byte)))
     }
 }
 
@@ -83,5 +109,7 @@ mod tests {
             assert_eq!(Date::of(seconds).time(), expected);
         }
         assert_eq!(Rfc3339(951_782_399_001).to_string(), "2000-02-29T00:00:00Z");
+        assert_eq!(Rfc3339(1_735_689_599_000).to_string(), "2024-12-31T23:59:59Z");
+        assert_eq!(Rfc3339(u64::MAX).to_string()[..5], *"9999-");
     }
 }
