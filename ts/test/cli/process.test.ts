@@ -168,7 +168,8 @@ describe.skipIf(!isBuilt)('sluice start', () => {
   it('explains why it cannot start', async () => {
     const started = await start(QUICK);
     const address = /API +http:\/\/([\d.:]+)\//.exec(started.out())?.[1] ?? '';
-    const busy = await cli('start', '--listen', address, '--admin-listen', '127.0.0.1:0');
+    const elsewhere = ['--data-dir', join(directory, 'another'), '--admin-listen', '127.0.0.1:0'];
+    const busy = await cli('start', '--listen', address, ...elsewhere);
     expect(busy.code).toBe(1);
     expect(busy.err).toContain(address);
     const exposed = await cli('start', '--admin-listen', '0.0.0.0:0');
