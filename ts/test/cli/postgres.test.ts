@@ -80,9 +80,15 @@ describe.runIf(HAS_POSTGRES)('on one PostgreSQL', () => {
       expect(digests(one)).toContain(digestOf(out.trim()));
       expect(digests(other)).toContain(digestOf(out.trim()));
     }, NOTICED);
-    const versions = [one.version, other.version];
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    expect([one.version, other.version]).toEqual(versions); // they do not answer each other for ever
+    // They do not answer each other for ever.
+    await vi.waitFor(
+      async () => {
+        const versions = [one.version, other.version];
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        expect([one.version, other.version]).toEqual(versions);
+      },
+      { timeout: 5_000 },
+    );
   });
 
   it('a start without a server says where it looked, and never with what', { timeout: 30_000 }, async () => {

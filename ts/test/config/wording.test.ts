@@ -97,8 +97,8 @@ describe('listChoices', () => {
     [['a', 'b'], 'a or b'],
     [['a', 'b', 'c'], 'a, b or c'],
     [
-      Array.from({ length: 18 }, (_, at) => String(at)),
-      '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 or 2 more',
+      Array.from({ length: 22 }, (_, at) => String(at)),
+      '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 or 2 more',
     ],
   ])('%j is %j', (choices, words) => {
     expect(listChoices(choices)).toBe(words);

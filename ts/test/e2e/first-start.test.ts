@@ -64,8 +64,11 @@ describe.skipIf(!isBuilt)('the first start', () => {
   it('leaves a database that only its owner can read, and nothing else', () => {
     expect(readdirSync(directory)).toEqual(['sluice-data']);
     const data = join(directory, 'sluice-data');
-    for (const file of readdirSync(data)) expect(statSync(join(data, file)).mode & 0o077, file).toBe(0);
-    const stored = readdirSync(data).map((file) => readFileSync(join(data, file), 'latin1'));
+    const files = readdirSync(data, { recursive: true, encoding: 'utf8' });
+    for (const file of files) expect(statSync(join(data, file)).mode & 0o077, file).toBe(0);
+    const stored = files
+      .filter((file) => statSync(join(data, file)).isFile())
+      .map((file) => readFileSync(join(data, file), 'latin1'));
     expect(stored.join('')).not.toContain(key);
     expect(stored.join('')).not.toContain(token);
   });

@@ -104,7 +104,8 @@ async function replace(generation: number, trigger: keyof typeof TRIGGERS): Prom
 }
 
 async function models(): Promise<string[]> {
-  const { body } = await ask(`${gateway.url}/models`);
+  const { status: code, body } = await ask(`${gateway.url}/models`);
+  if (code !== 200) throw new Error(`/models answered ${code}: ${body.toString()}`);
   return (JSON.parse(body.toString()) as { data: { id: string }[] }).data.map(({ id }) => id);
 }
 
