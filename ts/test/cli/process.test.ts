@@ -121,7 +121,7 @@ describe.skipIf(!isBuilt)('sluice start', () => {
     expect(await second.exited).toEqual({ code: 0, signal: null });
   });
 
-  it('lets a running stream finish, and ends at once at a second signal', async () => {
+  it('lets a running stream finish, and ends at once at a second signal', { timeout: 60_000 }, async () => {
     const provider = spawn(
       process.execPath,
       [program, 'demo-provider', '--port', '0', '--json', '--chunks', '40', '--chunk-gap-ms', '50'],
@@ -165,7 +165,7 @@ describe.skipIf(!isBuilt)('sluice start', () => {
     expect(await modelsOf(started.out())).toEqual(['two']);
   });
 
-  it('explains why it cannot start', async () => {
+  it('explains why it cannot start', { timeout: 60_000 }, async () => {
     const started = await start(QUICK);
     const address = /API +http:\/\/([\d.:]+)\//.exec(started.out())?.[1] ?? '';
     const elsewhere = ['--data-dir', join(directory, 'another'), '--admin-listen', '127.0.0.1:0'];
