@@ -207,9 +207,9 @@ fn push_millis(out: &mut Vec<u8>, duration: Duration) {
 /// The numbers below 100, two digits each.
 const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[b'0'; 2]; 100];
-    let mut number = 0;
+    let mut number = 0_u8;
     while number < 100 {
-        pairs[number] = [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
         number += 1;
     }
     pairs
