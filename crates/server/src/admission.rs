@@ -84,7 +84,7 @@ fn not_priced(plan: &Plan, uses: Uses) -> Refusal {
         _ => "and a budget of money holds for this request",
     };
     let message =
-        format!("{what} is not known, {why}. An operator can set a price, or `prices.unpriced: allow`.");
+        format!("{what} is not known, {why}. An operator can set a price, or `settings.unpriced: allow`.");
     Refusal::new(ErrorKind::ModelNotPriced, message).with_param(Some("model"))
 }
 

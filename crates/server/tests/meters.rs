@@ -413,7 +413,7 @@ fn models_without_a_price_are_refused_where_money_is_limited() {
     let gateway = start(&[budget(1, 1000)], &[]);
     let answer = gateway.chat(&unpriced);
     assert_eq!((answer.status, answer.error_code().as_str()), (400, "model_not_priced"));
-    assert!(answer.error_message().contains("prices.unpriced"), "{}", answer.error_message());
+    assert!(answer.error_message().contains("settings.unpriced"), "{}", answer.error_message());
     assert_eq!(gateway.record().error(), Some(ErrorKind::ModelNotPriced));
     // Where another target has a price, it is the one that is used.
     assert_eq!([0; 4].map(|_| gateway.chat(&capped(1)).status), [200; 4]);
