@@ -116,6 +116,10 @@ impl Named {
         let mut rest = text;
         while let Some(at) = rest.find('"') {
             rest = &rest[at + 1..];
+            // Most texts and members begin with another letter, or are closed by this quotation mark.
+            if !rest.as_bytes().first().is_some_and(|first| b"acdfipsv".contains(first)) {
+                continue;
+            }
             named.pictures += u64::from(PICTURES.iter().any(|name| rest.starts_with(name)));
             let is_data = rest.strip_prefix("data:").unwrap_or(rest);
             named.contents |= CONTENTS.iter().any(|name| rest.starts_with(name))
@@ -145,6 +149,12 @@ fn spells_letters(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_name_begins_with_another_letter() {
+        let names = [&PICTURES[..], &CONTENTS, &LARGE_MEDIA, &["data:"]].concat();
+        assert!(names.iter().all(|name| b"acdfipsv".contains(&name.as_bytes()[0])), "{names:?}");
+    }
 
     #[test]
     fn what_is_learnt_follows_the_answers() {
